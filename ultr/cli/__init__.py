@@ -1,0 +1,77 @@
+"""The command line: parse, call one function, print what it returns.
+
+Commands are imported when they are called, so that `ultr sql` never waits for JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ultr.errors import UltrError
+
+COMMANDS = {
+    "ingest": "raw logs -> sessions and rejects in a lake",
+    "features": "feature values of (query, document) pairs -> lake",
+    "judgments": "relevance grades -> lake, for evaluation only",
+    "lists": "split, collapse equal sessions, bucket; exposures for SQL",
+    "train": "fit ranker and propensities together (DLA), or a baseline",
+    "score": "scores of a run for a lake or a feature file",
+    "evaluate": "nDCG, ERR, MRR, click likelihood, propensity error",
+    "sql": "ask the lake: a SELECT, or a named query",
+    "simulate": "clicks with planted position bias, as raw logs",
+    "demo": "the whole way on generated clicks, with a picture",
+    "job": "run the whole way as a restartable batch job",
+    "lake": "look at a lake and tidy it",
+}
+"""Every command and its one line; the module is `ultr.cli.<name>`, its command `command`."""
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"ultr.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ultr")
+def cli() -> None:
+    """From raw search click logs to a ranker without position bias.
+
+    \b
+    Start here:  ultr demo --out demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point: exit code 0, 1 for bad data, 2 for bad usage."""
+    try:
+        cli.main(arguments, standalone_mode=False)
+    except UltrError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; nothing half-written was kept", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`ultr sql … | head`): not an error of ours.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,1 @@
+"""Raw sessions to the tables that training reads."""

@@ -1,0 +1,88 @@
+"""The feature transform: fitted once on the training split, stored, applied the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.errors import DataError
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Standardise features: `(x − mean) / scale`, clipped.
+
+    Args:
+        names: feature names, in order.
+        mean: `[F]` training means.
+        scale: `[F]` training standard deviations, 1 where a feature is constant.
+        clip: bound on the standardised value; one wild value must not drive the ranker.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    clip: float = 10.0
+
+    def apply(self, features: NDArray[np.floating[Any]]) -> Array:
+        """Transform raw features `[..., F]`; a missing value (NaN) becomes the mean.
+
+        Raises:
+            DataError: another number of features than the transform was fitted on.
+        """
+        if features.shape[-1] != len(self.mean):
+            raise DataError(
+                f"the transform was fitted on {len(self.mean)} features",
+                got=f"{features.shape[-1]} features",
+                hint="give the same columns in the same order as in training",
+            )
+        x = np.asarray(features, np.float32)
+        z: Array = (x - np.asarray(self.mean, np.float32)) / np.asarray(self.scale, np.float32)
+        return np.clip(np.nan_to_num(z, nan=0.0), -self.clip, self.clip)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads."""
+        return {
+            "kind": "standardise",
+            "names": list(self.names),
+            "mean": list(self.mean),
+            "scale": list(self.scale),
+            "clip": self.clip,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Transform:
+        """Read what `to_json` wrote."""
+        return cls(tuple(data["names"]), tuple(data["mean"]), tuple(data["scale"]), data["clip"])
+
+
+def fit_transform(chunks: Iterable[NDArray[Any]], names: tuple[str, ...]) -> Transform:
+    """Fit mean and standard deviation over chunks of raw features `[N, F]`, NaN left out.
+
+    Chunks are merged with the pairwise update of Chan et al. (1983), since a plain sum of squares
+    cancels for features with a large mean (timestamps, prices).
+    """
+    size = len(names)
+    count, mean, m2 = np.zeros(size), np.zeros(size), np.zeros(size)
+    for chunk in chunks:
+        x = np.asarray(chunk, np.float64)
+        seen = np.isfinite(x)
+        n = seen.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            new_mean = np.where(n > 0, np.where(seen, x, 0).sum(axis=0) / np.maximum(n, 1), 0.0)
+        new_m2 = (np.where(seen, x - new_mean, 0) ** 2).sum(axis=0)
+        total = np.maximum(count + n, 1)
+        delta = new_mean - mean
+        m2 += new_m2 + delta**2 * count * n / total
+        mean = np.where(n > 0, mean + delta * n / total, mean)
+        count = count + n
+    deviation = np.sqrt(m2 / np.maximum(count, 1))
+    # Relative to the mean: float noise of a constant must not be blown up to unit variance.
+    scale = np.where(deviation > 1e-7 * np.maximum(1.0, np.abs(mean)), deviation, 1.0)
+    return Transform(names, tuple(mean.tolist()), tuple(scale.tolist()))
