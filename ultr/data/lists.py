@@ -1,0 +1,186 @@
+"""What the trainer eats: the lists of a lake as NumPy arrays, each document once per query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.transform import Transform
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Ranked lists with click counts, grouped by query.
+
+    N documents, Q queries, L lists of up to K documents. A document is a (query, document) pair;
+    those of a query are adjacent. A list stands for all sessions that showed the same documents at
+    the same positions; the clicks of each position are summed over them.
+
+    Args:
+        features: `[N, F]` raw feature values; NaN where missing. F may be 0.
+        query_id: `[Q]` ids.
+        query_split: `[Q]` index into `SPLITS`.
+        doc_id: `[N]` ids.
+        doc_query: `[N]` index of the document's query, ascending.
+        doc_row: `[N]` row in the lake's lists as they were loaded; stays through `select`.
+        document: `[L, K]` index of the shown documents, 0 where masked.
+        position: `[L, K]` rank on the page from 1, 0 where masked.
+        where: `[L, K]` whether there is a document.
+        clicks: `[L, K]` sum of session weights in which it was clicked.
+        weight: `[L]` sum of session weights.
+        sessions: `[L]` number of sessions.
+        list_query: `[L]` index of the query, ascending.
+        session_split: `[L]` index into `SPLITS`.
+        transform: how the ranker's input is made of `features`; None without features.
+        lake: what identifies the lake (`version`, `root`, the settings of `ultr lists`).
+    """
+
+    features: Floats
+    query_id: Longs
+    query_split: Ints
+    doc_id: Longs
+    doc_query: Ints
+    doc_row: Ints
+    document: Ints
+    position: Ints
+    where: Bools
+    clicks: Floats
+    weight: Floats
+    sessions: Longs
+    list_query: Ints
+    session_split: Ints
+    transform: Transform | None
+    lake: dict[str, Any]
+
+    @property
+    def n_documents(self) -> int:
+        """N."""
+        return len(self.doc_id)
+
+    @property
+    def n_lists(self) -> int:
+        """L."""
+        return len(self.list_query)
+
+    @property
+    def n_features(self) -> int:
+        """F, 0 without features."""
+        return self.features.shape[1]
+
+    @cached_property
+    def max_position(self) -> int:
+        """The lowest rank on any page, 0 without lists."""
+        return int(self.position.max(initial=0))
+
+    @cached_property
+    def query_start(self) -> Longs:
+        """`[Q + 1]` first document of each query."""
+        counts = np.bincount(self.doc_query, minlength=len(self.query_id))
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def inputs(self) -> Floats:
+        """`[N, F]` transformed features: what the ranker sees."""
+        if self.transform is None:
+            return self.features
+        return self.transform.apply(self.features)
+
+    def select(self, lists: Bools) -> Lists:
+        """The chosen lists, with only the documents they show and those documents' queries.
+
+        Args:
+            lists: `[L]` which to keep.
+        """
+        where, document = self.where[lists], self.document[lists]
+        is_shown = np.zeros(self.n_documents, bool)
+        is_shown[document[where]] = True
+        has_documents = np.zeros(len(self.query_id), bool)
+        has_documents[self.doc_query[is_shown]] = True
+        new_document = (np.cumsum(is_shown) - 1).astype(np.int32)
+        new_query = (np.cumsum(has_documents) - 1).astype(np.int32)
+        return replace(
+            self,
+            features=self.features[is_shown],
+            query_id=self.query_id[has_documents],
+            query_split=self.query_split[has_documents],
+            doc_id=self.doc_id[is_shown],
+            doc_query=new_query[self.doc_query[is_shown]],
+            doc_row=self.doc_row[is_shown],
+            document=np.where(where, new_document[document], 0).astype(np.int32),
+            position=self.position[lists],
+            where=where,
+            clicks=self.clicks[lists],
+            weight=self.weight[lists],
+            sessions=self.sessions[lists],
+            list_query=new_query[self.list_query[lists]],
+            session_split=self.session_split[lists],
+        )
+
+    def split(self, name: str, *, by: str) -> Lists:
+        """The lists of one split.
+
+        Args:
+            name: train, validation or test.
+            by: `query` (rankers on features: an unseen query tests them) or `session` (rankers
+                with a parameter per pair: an unseen query has no parameter).
+        """
+        code = SPLITS.index(name)
+        if by == "query":
+            return self.select(self.query_split[self.list_query] == code)
+        return self.select(self.session_split == code)
+
+    def merge_clicks(self) -> Lists:
+        """Sum over click patterns: lists that agree in everything but the clicks become one.
+
+        Exact for every objective that reads clicks per position (DLA, IPW, PBM).
+        """
+        key = np.column_stack([self.list_query, self.session_split, self.document, self.position])
+        group, first = group_rows(key)
+        if len(first) == self.n_lists:
+            return self
+        return replace(
+            self,
+            document=self.document[first],
+            position=self.position[first],
+            where=self.where[first],
+            clicks=_sum_by(group, self.clicks, len(first)),
+            weight=_sum_by(group, self.weight[:, None], len(first))[:, 0],
+            sessions=np.bincount(group, self.sessions, len(first)).astype(np.int64),
+            list_query=self.list_query[first],
+            session_split=self.session_split[first],
+        )
+
+
+def group_rows(key: Ints) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number the distinct rows of `key [L, C]` in the order in which they first appear.
+
+    Returns:
+        `group [L]`, the number of each row, and `first [G]`, where each number first appears.
+    """
+    # Hash to one integer per row first: np.unique(axis=0) sorts whole rows and is 20 times slower.
+    mix = np.random.default_rng(0).integers(1, 2**63, key.shape[1], dtype=np.int64) | 1
+    with np.errstate(over="ignore"):
+        hashed = (key.astype(np.int64) * mix).sum(axis=1)
+        hashed ^= hashed >> 29
+    _, first, group = np.unique(hashed, return_index=True, return_inverse=True)
+    if not np.array_equal(key[first[group]], key):  # two different rows with one hash
+        _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[group.reshape(-1)], first[order]
+
+
+def _sum_by(group: NDArray[np.intp], values: Floats, size: int) -> Floats:
+    columns = [np.bincount(group, values[:, k], size) for k in range(values.shape[1])]
+    return np.stack(columns, axis=1).astype(np.float32)

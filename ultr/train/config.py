@@ -1,0 +1,92 @@
+"""The training configuration: every choice has a measured default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ultr.errors import UsageError
+from ultr.model import MLP, Linear, RankerSpec, TableRanker
+
+Method = Literal["dla", "naive", "ipw"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `ultr train` can be told.
+
+    Args:
+        method: dla learns ranker and propensities together; naive takes clicks for relevance; ipw
+            weights by the propensities given.
+        correction: of DLA, `offset` (default: wins or draws in nearly every measured cell and has
+            no inverse weights to explode) or `weights` (the paper's).
+        ranker: mlp, linear, or table (one score per query-document pair, needs no features).
+        hidden: widths of the MLP's hidden layers.
+        propensities: for ipw, a Parquet file with `position, propensity`, or a truth.json.
+        ranker_rate: AdamW learning rate of the ranker.
+        propensity_rate: Adam learning rate of the propensity model. Much faster than the ranker's
+            on purpose: at equal rates the ranker absorbs the position bias.
+        weight_decay: of the ranker, decoupled from the gradient.
+        clip_norm: bound on the global norm of each tower's gradient.
+        max_weight: bound on inverse propensities and inverse relevances.
+        weighting: what a query counts for: its `session`s, `query` (all alike), or `sqrt`.
+        documents_per_batch: about how many documents a step scores.
+        epochs: passes over the lists at most.
+        min_epochs: passes before a state may be selected, so that a curve that runs away before
+            the ranker has learned anything is not kept.
+        patience: passes without a better held-out click likelihood before training ends.
+        seed: of parameters and order.
+    """
+
+    method: Method = "dla"
+    correction: Literal["offset", "weights"] = "offset"
+    ranker: Literal["mlp", "linear", "table"] = "mlp"
+    hidden: tuple[int, ...] = (64, 32)
+    propensities: Path | None = None
+    ranker_rate: float = 3e-3
+    propensity_rate: float = 3e-2
+    weight_decay: float = 1e-2
+    clip_norm: float = 5.0
+    max_weight: float = 100.0
+    weighting: Literal["session", "query", "sqrt"] = "session"
+    documents_per_batch: int = 1024
+    epochs: int = 40
+    min_epochs: int = 3
+    patience: int = 6
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            UsageError: a value out of its range, or a combination that means nothing.
+        """
+        for name in ("ranker_rate", "propensity_rate", "clip_norm", "documents_per_batch"):
+            if not getattr(self, name) > 0:
+                raise _out_of_range(name, "above 0", getattr(self, name))
+        for name in ("epochs", "min_epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise _out_of_range(name, "at least 1", getattr(self, name))
+        if self.max_weight < 1:
+            raise _out_of_range("max_weight", "at least 1", self.max_weight)
+        if (self.method == "ipw") != (self.propensities is not None):
+            raise UsageError(
+                "propensities go with the method ipw, and ipw needs them",
+                got=f"method={self.method}, propensities={self.propensities}",
+                hint="ultr train --method ipw --propensities truth.json",
+            )
+
+    def ranker_spec(self) -> RankerSpec:
+        """The ranker that `ranker` and `hidden` describe."""
+        match self.ranker:
+            case "mlp":
+                return MLP(self.hidden)
+            case "linear":
+                return Linear()
+            case "table":
+                return TableRanker()
+
+
+def _out_of_range(name: str, rule: str, value: object) -> UsageError:
+    return UsageError(f"{name} must be {rule}", got=repr(value), hint="change the value")

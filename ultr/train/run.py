@@ -1,0 +1,216 @@
+"""A run: the folder that training leaves, opened again to score and to look at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from flax import nnx
+from numpy.typing import NDArray
+
+from ultr.config import from_mapping
+from ultr.data import Lists
+from ultr.errors import DataError
+from ultr.model import PositionBias
+from ultr.train.config import TrainConfig
+from ultr.train.step import Towers
+from ultr.transform import Transform
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained ranker with its propensities.
+
+    Args:
+        root: the run's folder.
+        config: what `config.json` holds: the settings, the sizes and the lake.
+        ranker: the ranking model.
+        propensity: the propensity model.
+        transform: how raw features become the ranker's input; None for the table ranker.
+        summary: what training reported at its end.
+    """
+
+    root: Path
+    config: dict[str, Any]
+    ranker: nnx.Module
+    propensity: nnx.Module
+    transform: Transform | None
+    summary: dict[str, Any]
+
+    @property
+    def propensities(self) -> pa.Table:
+        """`position, propensity`: examination relative to position 1."""
+        return pq.read_table(self.root / "propensities.parquet")
+
+    @property
+    def reads(self) -> str:
+        """What the ranker is given: `features`, or `row` for one parameter per pair."""
+        return str(self.config["reads"])
+
+    def score(
+        self, features: NDArray[np.floating[Any]], query: NDArray[np.integer[Any]] | None = None
+    ) -> Floats:
+        """Relevance scores `[N]` of documents with raw features `[N, F]`.
+
+        Args:
+            features: raw values, in the order of training; NaN where missing.
+            query: `[N]` which query each document belongs to, for rankers that compare documents.
+
+        Raises:
+            DataError: another number of features, or a run that does not rank by features.
+        """
+        if self.transform is None:
+            raise DataError(
+                "only a ranker on features can score features",
+                got=f"{self.root} has one parameter per (query, document)",
+                hint="train with --ranker mlp on a lake with features",
+            )
+        groups = np.zeros(len(features), np.int32) if query is None else query.astype(np.int32)
+        parts = []
+        for begin in range(0, len(features), _CHUNK):
+            chunk = self.transform.apply(features[begin : begin + _CHUNK])
+            parts.append(self._score_inputs(chunk, groups[begin : begin + _CHUNK]))
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def score_candidates(
+        self, query_id: Longs, doc_id: Longs, features: NDArray[np.floating[Any]] | None
+    ) -> Floats:
+        """Scores `[N]` of a lake's candidates.
+
+        A pair that the table ranker has never seen scores 0, the value its parameters start from.
+
+        Args:
+            query_id: `[N]`.
+            doc_id: `[N]`.
+            features: `[N, F]` raw values, for rankers on features.
+        """
+        if self.reads == "features":
+            if features is None:
+                raise DataError(
+                    "this run ranks by features",
+                    got="documents without features",
+                    hint="run: ultr features --from FILE, then ultr lists",
+                )
+            return self.score(features, np.unique(query_id, return_inverse=True)[1])
+        known = self._known_pairs
+        wanted = _pairs(query_id, doc_id)
+        at = np.searchsorted(known["pairs"], wanted).clip(max=len(known["pairs"]) - 1)
+        is_known = known["pairs"][at] == wanted
+        return np.where(is_known, known["scores"][at], 0.0).astype(np.float32)
+
+    def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
+        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
+        features = data.features if self.reads == "features" else None
+        query_id = data.query_id[data.doc_query]
+        scores = self.score_candidates(query_id, data.doc_id, features)
+        f = np.where(data.where, scores[data.document], 0.0).astype(np.float32)
+        propensity: Any = self.propensity
+        return f, np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+
+    @cached_property
+    def _known_pairs(self) -> dict[str, Any]:
+        table = pq.read_table(self.root / "documents.parquet")
+        pairs = _pairs(table["query_id"].to_numpy(), table["doc_id"].to_numpy())
+        order = np.argsort(pairs, order=("query", "document"))
+        ranker: Any = self.ranker
+        return {"pairs": pairs[order], "scores": np.asarray(ranker.scores[...])[order]}
+
+    def _score_inputs(self, inputs: Floats, query: NDArray[np.int32]) -> Floats:
+        size = 1 << max(6, (len(inputs) - 1).bit_length())  # few shapes, few compilations
+        padding = size - len(inputs)
+        scores = _forward(
+            *nnx.split(self.ranker),
+            np.pad(inputs, ((0, padding), (0, 0))),
+            np.pad(query, (0, padding), constant_values=-1),
+            np.arange(size) < len(inputs),
+        )
+        return np.asarray(scores)[: len(inputs)]
+
+
+def _pairs(query_id: Longs, doc_id: Longs) -> NDArray[np.void]:
+    out = np.empty(len(query_id), [("query", np.int64), ("document", np.int64)])
+    out["query"], out["document"] = query_id, doc_id
+    return out
+
+
+@partial(jax.jit, static_argnums=0)
+def _forward(
+    graph: Any, params: Any, inputs: jax.Array, query: jax.Array, where: jax.Array
+) -> jax.Array:
+    ranker: Any = nnx.merge(graph, params)
+    return ranker(inputs, query, where)
+
+
+def save_params(root: Path, params: Towers) -> None:
+    """Write both towers' parameters as an Orbax checkpoint."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import, only needed at the end
+
+    tree = {name: nnx.to_pure_dict(p) for name, p in params._asdict().items()}
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((root / "checkpoint").absolute(), tree, force=True)
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a finished run.
+
+    Raises:
+        DataError: no run there, one that did not finish, or a damaged checkpoint.
+
+    Example:
+        >>> run = ultr.open_run("runs/dla")  # doctest: +SKIP
+    """
+    import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import
+
+    root = Path(path)
+    try:
+        config = json.loads((root / "config.json").read_text(encoding="utf-8"))
+        summary = json.loads((root / "summary.json").read_text(encoding="utf-8"))
+        transform = _read_transform(root)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "a run is a folder that ultr train finished",
+            got=f"{root}: {error}",
+            hint=f"train it with: ultr train --lake LAKE --run {root}",
+        ) from error
+    settings = from_mapping(TrainConfig, config["settings"], where=f"{root}/config.json")
+    spec = settings.ranker_spec()
+    ranker = spec.build(
+        n_features=config["n_features"], n_documents=config["n_documents"], rngs=nnx.Rngs(0)
+    )
+    propensity = PositionBias(config["n_positions"])
+    towers = {"ranker": ranker, "propensity": propensity}
+    template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            tree = checkpointer.restore((root / "checkpoint").absolute(), template)
+    except Exception as error:  # Orbax raises many kinds for a damaged folder
+        raise DataError(
+            "the run's checkpoint must be whole",
+            got=f"{root / 'checkpoint'}: {type(error).__name__}: {str(error)[:200]}",
+            hint="train again, or restore the folder from a backup",
+        ) from error
+    for name, module in towers.items():
+        state = nnx.state(module)
+        nnx.replace_by_pure_dict(state, tree[name])
+        nnx.update(module, state)
+    return Run(root, config, ranker, propensity, transform, summary)
+
+
+def _read_transform(root: Path) -> Transform | None:
+    path = root / "transform.json"
+    if not path.exists():
+        return None
+    return Transform.from_json(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,179 @@
+"""One training step and one epoch of them: pure functions, state in, state out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from ultr.data import Plan
+from ultr.objectives import Terms, softmax_nll
+
+_SUM_DECAY = 0.95
+"""Of the running mean of a batch's Σ c w: long against one epoch's noise, short against the drift
+of the weights."""
+
+
+class Towers(NamedTuple):
+    """One value for the ranker and one for the propensity model."""
+
+    ranker: Any
+    propensity: Any
+
+
+class State(NamedTuple):
+    """Everything that a step changes.
+
+    Attributes:
+        params: of both towers.
+        optimizer: of both towers.
+        sums: running mean of Σ c w and Σ c v of a batch, and the weight of what was seen so far.
+        step: steps taken.
+    """
+
+    params: Towers
+    optimizer: Towers
+    sums: jax.Array
+    step: jax.Array
+
+
+class Arrays(NamedTuple):
+    """A data set on the device, each with one more, empty, row for padding to point at.
+
+    Attributes:
+        inputs: `[N + 1, F]` features, or `[N + 1]` rows.
+        query: `[N + 1]` index of the document's query.
+        document: `[L + 1, K]` index of the documents of a list.
+        position: `[L + 1, K]` rank from 1, 0 where masked.
+        clicks: `[L + 1, K]` number of clicks, weighted.
+    """
+
+    inputs: jax.Array
+    query: jax.Array
+    document: jax.Array
+    position: jax.Array
+    clicks: jax.Array
+
+
+class Batch(NamedTuple):
+    """One batch in fixed shape: D documents, L lists of K."""
+
+    inputs: jax.Array
+    query: jax.Array
+    where_document: jax.Array
+    document: jax.Array
+    position: jax.Array
+    where: jax.Array
+    clicks: jax.Array
+
+
+class Model(NamedTuple):
+    """The static part: graph definitions, optimizers and the objective."""
+
+    graphs: Towers
+    optimizers: Towers
+    objective: Callable[..., Terms]
+
+
+def gather(arrays: Arrays, plan: Plan) -> Batch:
+    """Put one batch together from its indices (`plan` without its leading axis)."""
+    position = arrays.position[plan.list]
+    return Batch(
+        inputs=arrays.inputs[plan.document],
+        query=arrays.query[plan.document],
+        where_document=jnp.less(plan.document, arrays.query.shape[0] - 1),
+        document=arrays.document[plan.list] + plan.shift[:, None],
+        position=position,
+        where=position > 0,
+        clicks=arrays.clicks[plan.list],
+    )
+
+
+def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at position 1.
+
+    Each document is scored once and gathered by every list that shows it.
+    """
+    ranker = nnx.merge(model.graphs.ranker, params.ranker)
+    propensity = nnx.merge(model.graphs.propensity, params.propensity)
+    scores = ranker(batch.inputs, batch.query, batch.where_document)
+    at = jnp.where(batch.where, batch.document, 0)
+    return scores[at], propensity(batch.position), propensity.reference()
+
+
+def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+    """One step of both towers: `(state, batch) -> (state, measurements)`.
+
+    The losses are divided by the *expected* Σ c w of a batch, not by the batch's own: whole
+    queries differ in size by orders of magnitude, and dividing by the own sum would give a session
+    in a small batch more weight than one in a large batch.
+    """
+
+    def loss(params: Towers) -> tuple[jax.Array, Terms]:
+        f, g, reference = logits(model, params, batch)
+        terms = model.objective(
+            f, batch.clicks, logits=g, reference=reference, position=batch.position,
+            where=batch.where,
+        )  # fmt: skip
+        own = jax.lax.stop_gradient(jnp.stack([terms.rank_weight, terms.propensity_weight]))
+        expected = (_SUM_DECAY * state.sums[:2] + (1 - _SUM_DECAY) * own) / (
+            _SUM_DECAY * state.sums[2] + (1 - _SUM_DECAY)
+        )
+        safe = jnp.maximum(expected, 1e-12)
+        return terms.rank / safe[0] + terms.propensity / safe[1], terms
+
+    gradients, terms = jax.grad(loss, has_aux=True)(state.params)
+    steps = [
+        optimizer.update(gradient, memory, params)
+        for optimizer, gradient, memory, params in zip(
+            model.optimizers, gradients, state.optimizer, state.params, strict=True
+        )
+    ]
+    params = [optax.apply_updates(p, u) for p, (u, _) in zip(state.params, steps, strict=True)]
+    own = jnp.stack([terms.rank_weight, terms.propensity_weight, jnp.ones(())])
+    new = State(
+        Towers(*params),
+        Towers(*(memory for _, memory in steps)),
+        _SUM_DECAY * state.sums + (1 - _SUM_DECAY) * own,
+        state.step + 1,
+    )
+    # A batch without clicks (padding at the end of an epoch) must not move momenta or decay.
+    is_empty = terms.clicks == 0
+    new = jax.tree.map(lambda a, b: jnp.where(is_empty, a, b), state, new)
+    measured = {
+        **terms._asdict(),
+        "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.global_norm(gradients.ranker)),
+        "gradient_norm_propensity": jnp.where(
+            is_empty, 0.0, optax.global_norm(gradients.propensity)
+        ),
+    }
+    return new, measured
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def run_epoch(
+    model: Model, state: State, arrays: Arrays, plan: Plan
+) -> tuple[State, dict[str, jax.Array]]:
+    """All batches of a plan in one dispatch; measurements are `[B]` each."""
+
+    def one(state: State, indices: Plan) -> tuple[State, dict[str, jax.Array]]:
+        return update(model, state, gather(arrays, indices))
+
+    return jax.lax.scan(one, state, plan)
+
+
+@partial(jax.jit, static_argnums=0)
+def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
+    """`−Σ c log softmax(f + g)` and `Σ c` over a plan: the held-out listwise click likelihood."""
+
+    def one(total: jax.Array, indices: Plan) -> tuple[jax.Array, None]:
+        batch = gather(arrays, indices)
+        f, g, _ = logits(model, params, batch)
+        return total + jnp.stack(softmax_nll(f + g, batch.clicks, where=batch.where)), None
+
+    return jax.lax.scan(one, jnp.zeros(2), plan)[0]
