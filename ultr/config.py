@@ -53,7 +53,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     return cls(**checked)
 
 
-def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Sequence[str], *, option: str = "--set") -> dict[str, Any]:
     """Turn `["seed=1", "hidden=[64,32]"]` into a mapping; values are JSON, else plain text.
 
     Raises:
@@ -63,7 +63,9 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     for item in assignments:
         key, sep, text = item.partition("=")
         if not sep or not key:
-            raise UsageError("--set takes KEY=VALUE", got=item, hint="for example --set seed=1")
+            raise UsageError(
+                f"{option} takes KEY=VALUE", got=item, hint=f"for example {option} n=1"
+            )
         try:
             out[key.strip()] = json.loads(text)
         except json.JSONDecodeError:

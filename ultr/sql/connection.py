@@ -1,0 +1,171 @@
+"""A DuckDB connection that sees one commit of a lake as views, and nothing else.
+
+Only single SELECT statements run, other files cannot be opened, and the settings are locked:
+a query that someone pasted can be slow or wrong, but it changes nothing and reads nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ultr.errors import DataError, UltrError, UsageError
+from ultr.lake import Lake
+from ultr.schema import TABLES
+from ultr.sql.named import views
+from ultr.sql.tables import table_select
+
+
+def connect(lake: Lake, *, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with a view per table of the registry and per file of `sql/views`.
+
+    Args:
+        lake: the commit to look at; later commits are not seen.
+        allow_files: let queries read other files too (`read_parquet('scores.parquet')`).
+
+    Raises:
+        DataError: a file of the lake is gone or is not Parquet.
+    """
+    connection = duckdb.connect(":memory:")
+    # Never fetched from the network: what a query can do is what was installed.
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set timezone = 'UTC'")
+    connection.execute(f"set temp_directory = {_text(Path(tempfile.gettempdir()) / 'ultr-sql')}")
+    _create_views(connection, lake)
+    if not allow_files:
+        paths = [str(p.resolve()) for name in TABLES for p in lake.paths(name)]
+        connection.execute(f"set allowed_paths = [{', '.join(map(_text, paths))}]")
+        connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def query(
+    lake: Lake,
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    allow_files: bool = False,
+) -> duckdb.DuckDBPyRelation:
+    """Run one SELECT over the lake's views.
+
+    Args:
+        lake: the commit to look at.
+        sql: one SELECT (also FROM, VALUES, DESCRIBE, SUMMARIZE); parameters stand as `$name`.
+        parameters: name -> value, bound and never pasted into the text.
+        allow_files: let the query read other files too.
+
+    Returns:
+        The result as a DuckDB relation (`.fetchall()`, `.pl()`, `.arrow()`).
+
+    Raises:
+        UsageError: not one SELECT, SQL that DuckDB refuses, or parameters that do not fit.
+        DataError: the query met bad values, or files that cannot be read.
+
+    Example:
+        >>> query(lake, "select count(*) from sessions where period = $p", {"p": "2026-01-01"})
+        ... # doctest: +SKIP
+    """
+    connection = connect(lake, allow_files=allow_files)
+    return run(connection, sql, parameters)
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyRelation:
+    """Run one SELECT on a connection that `connect` made; raises as `query` does."""
+    given = dict(parameters or {})
+    with explained(connection):
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise _not_one_select(sql, len(statements))
+        _check_parameters(set(statements[0].named_parameters), set(given))
+        if given:
+            return connection.sql(sql, params=given)
+        return connection.sql(sql)
+
+
+@contextlib.contextmanager
+def explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; also around fetching, since relations run when read."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _explain(error, connection) from error
+
+
+def view_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The views of a connection, in the order in which they were made."""
+    found = connection.execute(
+        "select view_name from duckdb_views() where not internal order by view_oid"
+    )
+    return [name for (name,) in found.fetchall()]
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    try:
+        for name, table in TABLES.items():
+            select = table_select(table, [p.resolve() for p in lake.paths(name)])
+            connection.execute(f'create view "{name}" as {select}')
+        for view in views():
+            connection.execute(f'create view "{view.name}" as {view.sql}')
+    except duckdb.Error as error:
+        raise DataError(
+            "every file that the lake's manifest names must be readable Parquet",
+            got=_first_line(error),
+            hint="restore the file from a backup, or ingest into a new lake",
+        ) from error
+
+
+def _check_parameters(wanted: set[str], given: set[str]) -> None:
+    if wanted == given:
+        return
+    missing, unknown = sorted(wanted - given), sorted(given - wanted)
+    raise UsageError(
+        "every $name in the SQL needs a parameter, and every parameter a $name",
+        got="; ".join(
+            f"{what}: {', '.join(names)}"
+            for what, names in (("missing", missing), ("not in the SQL", unknown))
+            if names
+        ),
+        hint="give parameters as --param name=value"
+        + (f", here: {', '.join(sorted(wanted))}" if wanted else ""),
+    )
+
+
+def _not_one_select(sql: str, count: int) -> UsageError:
+    return UsageError(
+        "a lake is only read: the SQL must be one SELECT",
+        got=f"{count} statements" if count != 1 else sql.strip().splitlines()[0][:80],
+        hint="start with select, from, with, describe or summarize; send one statement at a time",
+    )
+
+
+def _explain(error: duckdb.Error, connection: duckdb.DuckDBPyConnection) -> UltrError:
+    """Tell a wrong query (the call's fault) from one that met wrong data."""
+    got = str(error).strip()
+    if isinstance(error, duckdb.PermissionException):
+        return UsageError(
+            "a query reads the lake and no other file",
+            got=got,
+            hint="use the lake's views, or pass --allow-files to read other files",
+        )
+    known = f"views: {', '.join(view_names(connection))}"
+    wrong_call = (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.InvalidInputException)
+    if isinstance(error, wrong_call) and not isinstance(error, duckdb.DataError):
+        return UsageError("DuckDB must be able to run the SQL", got=got, hint=known)
+    return DataError("DuckDB must be able to run the SQL on this data", got=got, hint=known)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _text(value: object) -> str:
+    """A SQL string literal; settings and file lists cannot be bound."""
+    return "'" + str(value).replace("'", "''") + "'"

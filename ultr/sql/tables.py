@@ -1,0 +1,80 @@
+"""The SELECT behind each table's view, made from the registry and the manifest's list of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from ultr.schema import DOCUMENTS, QUERIES, Column, Table
+
+ONE_ROW_PER_KEY = frozenset({QUERIES.name, DOCUMENTS.name})
+"""Tables that each source writes by itself, so that a row may stand in several files."""
+
+_DUCKDB_TYPES = {
+    pa.string(): "varchar",
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    # Without zone, in UTC: what a date function gives must not depend on the reader's time zone,
+    # and fetching a time with a zone needs a package (pytz) that DuckDB does not bring along.
+    pa.timestamp("us", "UTC"): "timestamp",
+}
+
+
+def duckdb_type(arrow: pa.DataType) -> str:
+    """The DuckDB type that holds an Arrow type of the registry.
+
+    Example:
+        >>> duckdb_type(pa.list_(pa.int16()))
+        'smallint[]'
+    """
+    if pa.types.is_list(arrow):
+        return duckdb_type(arrow.value_type) + "[]"
+    return _DUCKDB_TYPES[arrow]
+
+
+def table_select(table: Table, paths: Sequence[Path]) -> str:
+    """One SELECT that gives the table's rows, partition columns included.
+
+    Args:
+        table: a table of the registry.
+        paths: its files, absolute; none gives an empty relation with the right types.
+    """
+    columns = {c.name: duckdb_type(c.type) for c in (*table.columns, *table.partitions)}
+    if not paths:
+        nulls = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
+        return f"select {nulls} where false"
+    picked = [*map(_stored_column, table.columns), *_partition_columns(table)]
+    files = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
+    source = f"read_parquet([{files}], hive_partitioning = false, filename = true)"
+    if table.name in ONE_ROW_PER_KEY:
+        key = table.key[0]
+        rest = [f'min("{c.name}") as "{c.name}"' for c in table.columns if c.name != key]
+        return f'select "{key}", {", ".join(rest)} from {source} group by "{key}"'  # noqa: S608
+    return f"select {', '.join(picked)} from {source}"  # noqa: S608  escaped above
+
+
+def _stored_column(column: Column) -> str:
+    if pa.types.is_timestamp(column.type):
+        return f'make_timestamp(epoch_us("{column.name}")) as "{column.name}"'
+    return f'"{column.name}"'
+
+
+def _partition_columns(table: Table) -> list[str]:
+    """Partition values from the folders next to the file.
+
+    DuckDB's own hive partitioning looks at the whole path and takes the first match, so a lake
+    below a folder called `period=x` would get that value everywhere. Filters on these expressions
+    still skip files that cannot match.
+    """
+    depth = len(table.partitions)
+    return [
+        f"split_part(split_part(filename, '/', {i - depth - 1}), '=', 2)"
+        f'::{duckdb_type(c.type)} as "{c.name}"'
+        for i, c in enumerate(table.partitions)
+    ]
