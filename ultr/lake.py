@@ -294,19 +294,19 @@ def open_lake(path: str | Path) -> Lake:
     manifest = root / MANIFEST
     try:
         data = json.loads(manifest.read_text(encoding="utf-8"))
+        return Lake(root, Manifest.from_json(data, where=manifest))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             "a lake is a folder with a manifest.json",
             got=f"{root} has none",
             hint=f"make one with: ultr ingest LOG --format … --lake {root}",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(
-            "the lake's manifest.json must be readable JSON",
-            got=f"{manifest}: {error}",
+            "the lake's manifest.json must be readable JSON, as ultr wrote it",
+            got=f"{manifest}: {error!r}",
             hint="restore it from a backup, or ingest into a new lake",
         ) from error
-    return Lake(root, Manifest.from_json(data, where=manifest))
 
 
 def create_lake(path: str | Path) -> Lake:

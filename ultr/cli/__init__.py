@@ -6,6 +6,7 @@ Commands are imported when they are called, so that `ultr sql` never waits for J
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -43,6 +44,15 @@ class _Lazy(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output went away (`ultr sql … | head`): not an error of ours. What
+            # is still buffered goes nowhere, or Python would complain about it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -61,7 +71,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point: exit code 0, 1 for bad data, 2 for bad usage."""
     try:
-        cli.main(arguments, standalone_mode=False)
+        cli.main(arguments, prog_name="ultr", standalone_mode=False)
     except UltrError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -71,7 +81,3 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing half-written was kept", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`ultr sql … | head`): not an error of ours.
-        sys.stderr.close()
-        sys.exit(0)

@@ -87,9 +87,10 @@ def write(relation: duckdb.DuckDBPyRelation, *, form: Format, out: Path | None =
             _write_parquet(relation, target)
             return
         text = io.TextIOWrapper(target, encoding="utf-8", newline="")
-        {"table": _write_table, "csv": _write_csv, "json": _write_json}[form](relation, text)
-        text.flush()
-        text.detach()
+        try:
+            {"table": _write_table, "csv": _write_csv, "json": _write_json}[form](relation, text)
+        finally:
+            text.detach()  # or standard output would be closed with it
 
 
 def _without_zones(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
