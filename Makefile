@@ -8,7 +8,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The demo needs the program only; the tests need their tools too. Each set has its own stamp,
 # older than pyproject.toml when that changed.
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	# A half-made environment (no ensurepip) must not pass for a whole one next time.
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e .
