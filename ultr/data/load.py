@@ -88,7 +88,7 @@ def _features(column: pa.ChunkedArray, size: int) -> Floats:
             got="rows of another length",
             hint="run ultr features and ultr lists again",
         )
-    out[present] = flat.reshape(-1, size)
+    out[present] = flat.reshape(int(present.sum()), size)
     return out
 
 

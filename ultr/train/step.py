@@ -147,9 +147,9 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     new = jax.tree.map(lambda a, b: jnp.where(is_empty, a, b), state, new)
     measured = {
         **terms._asdict(),
-        "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.global_norm(gradients.ranker)),
+        "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.ranker)),
         "gradient_norm_propensity": jnp.where(
-            is_empty, 0.0, optax.global_norm(gradients.propensity)
+            is_empty, 0.0, optax.tree.norm(gradients.propensity)
         ),
     }
     return new, measured
