@@ -1,0 +1,82 @@
+"""What every reader yields: whole pages, what was rejected, and the sum of the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+REJECT_TEXT_BYTES = 1024
+"""A rejected line is kept up to this length."""
+
+_PAGE: dict[str, pl.DataType | type[pl.DataType]] = {
+    "ordinal": pl.Int64,
+    "session_id": pl.String,
+    "user_id": pl.String,
+    "query_key": pl.String,
+    "query_text": pl.String,
+    "shown_at": pl.Datetime("us", "UTC"),
+    "elapsed_ms": pl.Int64,
+    "device": pl.String,
+    "doc_key": pl.List(pl.String),
+    "position": pl.List(pl.Int16),
+    "click": pl.List(pl.Int8),
+    "dwell_s": pl.List(pl.Float32),
+    "media_type": pl.List(pl.String),
+    "height_px": pl.List(pl.Float32),
+    "weight": pl.Float64,
+}
+PAGE_SCHEMA = pl.Schema(_PAGE)
+"""A page as a reader gives it: keys as they stand in the log, lists parallel and by position."""
+
+REJECT_SCHEMA = pl.Schema({"line": pl.Int64, "reason": pl.String, "text": pl.String})
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A share of a file, cut between pages.
+
+    Every line read is used, a repeat of an event, ignored (blank, header) or rejected; the four
+    add up to `lines`.
+
+    Args:
+        pages: one row per result page, `PAGE_SCHEMA`.
+        rejects: one row per line that could not be used, `REJECT_SCHEMA`.
+        lines: lines read.
+        used: lines that are in `pages`.
+        repeated: lines that say again what a line before said.
+        ignored: lines that carry nothing for these tables.
+        size: bytes of the file that this chunk stands for, for progress.
+    """
+
+    pages: pl.DataFrame
+    rejects: pl.DataFrame
+    lines: int
+    used: int
+    repeated: int = 0
+    ignored: int = 0
+    size: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        """Check that no line was lost."""
+        told = self.used + self.repeated + self.ignored + self.rejects.height
+        if told != self.lines:
+            raise AssertionError(f"{self.lines} lines were read, but {told} are accounted for")
+
+
+def as_pages(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give a reader's frame all columns of `PAGE_SCHEMA`, null where the log has none."""
+    columns = [
+        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name))
+        for name, dtype in PAGE_SCHEMA.items()
+    ]
+    return frame.select(columns).with_columns(pl.col("weight").fill_null(1.0))
+
+
+def as_rejects(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Join rejects, in the order of the file, with their text cut."""
+    frames = [p.select(pl.col(n).cast(t) for n, t in REJECT_SCHEMA.items()) for p in parts]
+    joined = pl.concat([REJECT_SCHEMA.to_frame(), *frames])
+    # A character has at most four bytes: cut by characters, then nothing is cut inside one.
+    return joined.sort("line").with_columns(pl.col("text").str.slice(0, REJECT_TEXT_BYTES // 4))

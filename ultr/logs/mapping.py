@@ -1,0 +1,129 @@
+"""What a user's own table means: a TOML file that names their columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ultr.config import from_mapping, read_toml
+from ultr.errors import UsageError
+
+Name = str | int
+"""A column's name, or its number from 0 in a file without a header."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which of the user's columns is which of ours; None where there is none."""
+
+    query: Name | None = None
+    document: Name | None = None
+    position: Name | None = None
+    click: Name | None = None
+    page: Name | None = None
+    session: Name | None = None
+    user: Name | None = None
+    query_text: Name | None = None
+    time: Name | None = None
+    device: Name | None = None
+    dwell_s: Name | None = None
+    media_type: Name | None = None
+    height_px: Name | None = None
+    weight: Name | None = None
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Values that stand for a whole column."""
+
+    query: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How values are written.
+
+    Args:
+        position_base: what the first position is called, 0 or 1.
+        time_unit: iso text, or a number of s or ms since 1970.
+        header: whether the first line names the columns.
+        list_position: in the page layout without a position column: the lists are in rank order.
+    """
+
+    position_base: Literal[0, 1] = 1
+    time_unit: Literal["iso", "s", "ms"] = "iso"
+    header: bool = True
+    list_position: bool = False
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A mapping file.
+
+    Args:
+        layout: one row per `impression`, or one row per `page` with lists in its cells.
+        delimiter: between the columns of a text table.
+        columns: the user's names.
+        constants: instead of a column.
+        options: how values are written.
+    """
+
+    layout: Literal["impression", "page"] = "impression"
+    delimiter: str = ","
+    columns: Columns = field(default_factory=Columns)
+    constants: Constants = field(default_factory=Constants)
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        """Check that a page can be put together.
+
+        Raises:
+            UsageError: a column that is needed is not named, or a delimiter of several letters.
+        """
+        missing = [c for c in ("document", "click") if getattr(self.columns, c) is None]
+        if self.columns.query is None and self.constants.query is None:
+            missing.append("query")
+        ranked = self.layout == "page" and self.options.list_position
+        if self.columns.position is None and not ranked:
+            missing.append("position")
+        if missing:
+            raise UsageError(
+                "the mapping must name the columns of query, document, position and click",
+                got=f"nothing for {', '.join(missing)}",
+                hint="the order of rows is not a position; for lists in rank order say "
+                "list_position = true under [options]",
+            )
+        if len(self.delimiter.encode()) != 1:
+            raise UsageError(
+                "a delimiter is one letter", got=repr(self.delimiter), hint='for example "\\t"'
+            )
+
+
+def default_mapping(layout: Literal["impression", "page"]) -> Mapping:
+    """The mapping of a table that has our names already."""
+    columns = Columns(
+        query="query_id", document="doc_id", position="position", click="click",
+        session="session_id",
+    )  # fmt: skip
+    return Mapping(layout=layout, columns=columns)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a mapping file.
+
+    Raises:
+        UsageError: not TOML, an unknown key, or a needed column that is not named.
+
+    Example:
+        A file may look like this:
+
+            layout = "impression"
+            [columns]
+            query = "search_term"
+            document = "item_id"
+            position = "rank"
+            click = "clicked"
+            page = "search_id"
+    """
+    return from_mapping(Mapping, read_toml(path), where=path.name)

@@ -1,0 +1,192 @@
+"""Yandex relevance prediction (WSCD 2012), and NAVER CLARA2, which uses its format.
+
+Tab-separated rows of two kinds: `session, time, "Q", query, region, url × n` and
+`session, time, "C", url`. A click belongs to the last page of its session, at or before it, that
+shows the url.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from ultr.logs.chunk import Chunk, as_pages, as_rejects
+from ultr.logs.raw import Block, blocks, lines_of
+
+_FIRST_URL = 5
+
+NO_PAGE = "click on a url that no page of its session shows at or before it"
+
+
+def read(path: Path) -> Iterator[Chunk]:
+    """Read a Yandex log in chunks cut between sessions.
+
+    The query's key is `query:region`, since the same words ask for other things elsewhere. The
+    first page's number of columns is the file's: a row with another one was cut or joined.
+
+    Raises:
+        DataError: the file is missing, empty, damaged, or not text.
+    """
+    width: int | None = None
+    for block in blocks(path, cut=_after_last_session):
+        rows, bad_bytes = lines_of(block)
+        rows = _fields(rows)
+        if width is None:
+            width = _page_width(rows)
+        yield _chunk(rows, bad_bytes, width=width, block=block)
+
+
+def _after_last_session(data: bytes) -> int:
+    """Cut where the session of the last whole line begins: the next block may continue it."""
+    end = data.rfind(b"\n")
+    if end < 0:
+        return 0
+    begin = data.rfind(b"\n", 0, end) + 1
+    session = data[begin : data.find(b"\t", begin) + 1]
+    while begin > 0:
+        previous = data.rfind(b"\n", 0, begin - 1) + 1
+        if not data.startswith(session, previous):
+            return begin
+        begin = previous
+    return 0
+
+
+def _fields(rows: pl.DataFrame) -> pl.DataFrame:
+    field = pl.col("field").list
+    return rows.with_columns(
+        field=pl.col("text").str.strip_chars_end("\r").str.split("\t")
+    ).with_columns(
+        session=field.get(0, null_on_oob=True),
+        time=field.get(1, null_on_oob=True).cast(pl.Int64, strict=False),
+        kind=field.get(2, null_on_oob=True),
+        width=field.len(),
+    )
+
+
+def _page_width(rows: pl.DataFrame) -> int:
+    widths = rows.filter(pl.col("kind") == "Q")["width"]
+    return int(widths[0]) if len(widths) else _FIRST_URL + 10
+
+
+def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Block) -> Chunk:
+    lines = rows.height + bad_bytes.height
+    blank = pl.col("text").str.strip_chars().str.len_bytes() == 0
+    rows, ignored = rows.filter(~blank), rows.select(blank.sum()).item()
+    rows = rows.with_columns(reason=_reason(width))
+    good = rows.filter(pl.col("reason").is_null())
+    pages = _pages(good)
+    attached, unmatched = _attach(good.filter(pl.col("kind") == "C"), pages)
+    first = attached.unique(["page", "place"])
+    click = np.zeros(int(pages["size"].sum()), np.int8)
+    click[first["begin"].to_numpy() + first["place"].to_numpy()] = 1
+    return Chunk(
+        pages=as_pages(_with_clicks(pages, click)),
+        rejects=as_rejects(
+            [
+                bad_bytes,
+                rows.filter(pl.col("reason").is_not_null()),
+                unmatched.with_columns(reason=pl.lit(NO_PAGE)),
+            ]
+        ),
+        lines=lines,
+        used=pages.height + first.height,
+        repeated=attached.height - first.height,
+        ignored=ignored,
+        size=block.size,
+    )
+
+
+def _reason(width: int) -> pl.Expr:
+    """Why a line cannot be used; null where it can."""
+    urls = pl.col("field").list.slice(_FIRST_URL)
+    shown = urls.list.eval(pl.element().filter(pl.element() != "")).list.len()
+    # Padding stands at the end: a gap would shift the positions of all results after it.
+    last_shown = urls.list.eval((pl.element() != "").arg_true().max() + 1).list.first().fill_null(0)
+    url = pl.col("field").list.get(3, null_on_oob=True).fill_null("")
+    padding = pl.col("field").list.slice(4).list.join("") != ""
+    is_page = pl.col("kind") == "Q"
+    return (
+        pl.when(pl.col("width") < 4)
+        .then(pl.lit("fewer than 4 columns"))
+        .when(~pl.col("kind").is_in(["Q", "C"]))
+        .then(pl.lit("third column is neither Q nor C"))
+        .when(pl.col("session") == "")
+        .then(pl.lit("no session"))
+        .when(pl.col("time").is_null() | (pl.col("time") < 0))
+        .then(pl.lit("time is not a whole number from 0"))
+        .when(is_page & (pl.col("width") != width))
+        .then(pl.lit("page with another number of columns than the file's first"))
+        .when(is_page & (url == ""))
+        .then(pl.lit("no query"))
+        .when(is_page & (shown == 0))
+        .then(pl.lit("page without a url"))
+        .when(is_page & (shown != last_shown))
+        .then(pl.lit("page with a gap between urls"))
+        .when(~is_page & (url == ""))
+        .then(pl.lit("click without a url"))
+        .when(~is_page & padding)
+        .then(pl.lit("click with more than 4 columns"))
+    )
+
+
+def _pages(good: pl.DataFrame) -> pl.DataFrame:
+    field = pl.col("field").list
+    urls = field.slice(_FIRST_URL).list.eval(pl.element().filter(pl.element() != ""))
+    region = field.get(4).str.replace(r"^(\d+)\.0$", "$1")  # CLARA2 writes regions as 0.0
+    pages = good.filter(pl.col("kind") == "Q").select(
+        "session",
+        "time",
+        ordinal="line",
+        query_key=pl.concat_str(field.get(3), region, separator=":"),
+        doc_key=urls,
+    )
+    size = pl.col("doc_key").list.len().cast(pl.Int64)
+    return pages.with_row_index("page").with_columns(size=size, begin=size.cum_sum() - size)
+
+
+def _attach(clicks: pl.DataFrame, pages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give each click its page and place; and the clicks that fit none."""
+    clicks = clicks.select("session", "time", "line", "text", doc_key=pl.col("field").list.get(3))
+    clicked_sessions = pages.join(clicks.select("session").unique(), on="session", how="semi")
+    shown = (
+        clicked_sessions.with_columns(place=pl.int_ranges(0, pl.col("size")))
+        .select("session", "time", "page", "begin", "doc_key", "place", line="ordinal")
+        .explode("doc_key", "place", empty_as_null=False, keep_nulls=False)
+        # A url that its page shows twice: the higher position takes the click.
+        .unique(["page", "doc_key"], keep="first", maintain_order=True)
+    )
+    order = (
+        pl.concat([shown.select("time", "line"), clicks.select("time", "line")])
+        .unique()
+        .sort("time", "line")
+        .with_row_index("order")
+    )
+    shown, clicks = (
+        side.join(order, on=["time", "line"]).sort("order") for side in (shown, clicks)
+    )
+    joined = clicks.join_asof(
+        shown.select("session", "doc_key", "order", "page", "begin", "place"),
+        on="order",
+        by=["session", "doc_key"],
+        strategy="backward",
+        check_sortedness=False,
+    )
+    has_page = pl.col("page").is_not_null()
+    return joined.filter(has_page), joined.filter(~has_page)
+
+
+def _with_clicks(
+    pages: pl.DataFrame, click: np.ndarray[tuple[int], np.dtype[np.int8]]
+) -> pl.DataFrame:
+    offsets = np.concatenate([[0], np.cumsum(pages["size"].to_numpy())])
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(click))
+    return pages.with_columns(
+        position=pl.int_ranges(1, pl.col("size") + 1),
+        click=pl.Series("click", lists),
+        session_id="session",
+        elapsed_ms="time",
+    )
