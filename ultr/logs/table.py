@@ -22,7 +22,7 @@ def read(path: Path, *, mapping: Mapping | None = None) -> Iterator[Chunk]:
 
     Without a mapping the columns are `query_id, doc_id, position, click` and `session_id`, one row
     per page where the cells hold lists. In the impression layout the rows with the same page (or,
-    without one, the same session, query and time) make a page; a row that cannot be used takes its
+    without one, the same session or user, query and time) make a page; a row that cannot be used takes its
     whole page with it, since a page with a hole would show a false non-click.
 
     Raises:
@@ -71,10 +71,11 @@ def _named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
 
 def _paged(frame: pl.DataFrame) -> pl.DataFrame:
     """Number the pages of an impression table: `row_page`, the first line of each."""
-    keys = [c for c in ("page",) if c in frame.columns]
-    keys = keys or [c for c in ("session", "query", "time") if c in frame.columns]
-    if not {"page", "session", "time"} & set(keys):
-        return frame.with_columns(row_page="line")  # nothing groups rows: each is a page
+    keys = ["page"]
+    if "page" not in frame.columns:
+        keys = [c for c in ("session", "user", "query", "time") if c in frame.columns]
+        if not {"session", "user"} & set(keys):
+            return frame.with_columns(row_page="line")  # nothing tells pages apart: each row is one
     return frame.with_columns(row_page=pl.col("line").min().over(keys), reason=_inconsistent(frame))
 
 

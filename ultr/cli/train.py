@@ -1,0 +1,63 @@
+"""`ultr train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ultr.cli.output import emit, json_option
+from ultr.config import from_mapping, parse_assignments, read_toml
+
+
+@click.command()
+@click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
+@click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder to make.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML with settings.")
+@click.option("--method", type=click.Choice(["dla", "naive", "ipw"]), help="[default: dla]")
+@click.option("--ranker", type=click.Choice(["mlp", "linear", "table"]), help="[default: mlp]")
+@click.option(
+    "--propensities", type=click.Path(path_type=Path), help="For ipw: Parquet or truth.json."
+)
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting.")
+@click.option("--overwrite", is_flag=True, help="Replace a finished run in that folder.")
+@json_option
+def command(
+    *,
+    lake: Path,
+    run: Path,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    overwrite: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Fit ranker and propensities together (DLA), or a method to compare with.
+
+    The state with the best listwise click likelihood on held-out queries is kept; no labels are
+    read. The settings and their defaults are those of `ultr.train.TrainConfig`.
+
+    \b
+    Examples:
+      ultr train --lake lake --run runs/dla
+      ultr train --lake lake --run runs/ipw --method ipw --propensities sim/truth.json
+      ultr train --lake lake --run runs/wide --set hidden=[512,256,128] --set ranker_rate=3e-4
+    """
+    from ultr.train import TrainConfig, train_lake
+
+    settings = read_toml(config) if config is not None else {}
+    settings |= parse_assignments(assignments)
+    settings |= {name: value for name, value in chosen.items() if value is not None}
+    typed = from_mapping(TrainConfig, settings, where="ultr train")
+    lines = (lambda _: None) if as_json else _show
+    result = train_lake(lake=lake, run=run, config=typed, overwrite=overwrite, on_epoch=lines)
+    emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
+
+
+def _show(line: dict[str, Any]) -> None:
+    click.echo(
+        f"epoch {line['epoch']:>3}  held-out click NLL {line['click_nll_listwise']:.5f}  "
+        f"ranker loss {line['rank_loss']:.5f}  {line['sessions_per_second']:>12,.0f} sessions/s",
+        err=True,
+    )
