@@ -22,8 +22,8 @@ def read(path: Path, *, mapping: Mapping | None = None) -> Iterator[Chunk]:
 
     Without a mapping the columns are `query_id, doc_id, position, click` and `session_id`, one row
     per page where the cells hold lists. In the impression layout the rows with the same page (or,
-    without one, the same session or user, query and time) make a page; a row that cannot be used takes its
-    whole page with it, since a page with a hole would show a false non-click.
+    without one, the same session or user, query and time) make a page; a row that cannot be used
+    takes its whole page with it, since a page with a hole would show a false non-click.
 
     Raises:
         DataError: a missing, empty or damaged file, or one without a mapped column.

@@ -1,0 +1,205 @@
+"""Training finds a planted bias, keeps its laws, and leaves a run that can be opened again."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import ultr
+from ultr.errors import DataError, UsageError
+from ultr.train import TrainConfig
+from ultr.train.loop import _on_device, _start
+from ultr.train.step import gather, logits, update
+
+EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
+QUICK = {"ranker": "linear", "ranker_rate": 0.03, "epochs": 40, "documents_per_batch": 128}
+
+
+@pytest.fixture(scope="module")
+def log(planted):
+    return planted(EXAMINATION)
+
+
+@pytest.fixture(scope="module")
+def run(log, tmp_path_factory):
+    return ultr.fit(log[0], run=tmp_path_factory.mktemp("runs") / "dla", **QUICK)
+
+
+def rmse(run):
+    found = run.propensities["propensity"].to_numpy()
+    return np.sqrt(np.mean((found - EXAMINATION) ** 2))
+
+
+def correlation(run, log):
+    data, truth, _ = log
+    return np.corrcoef(run.score(data.features), data.features @ truth)[0, 1]
+
+
+def test_dla_finds_the_planted_examination_and_relevance(run, log):
+    assert rmse(run) < 0.04
+    assert correlation(run, log) > 0.98
+
+
+def test_the_weights_form_finds_it_too(log, tmp_path):
+    run = ultr.fit(log[0], run=tmp_path / "run", correction="weights", **QUICK)
+    assert rmse(run) < 0.06
+
+
+def test_without_position_bias_dla_equals_naive(planted, tmp_path):
+    data, _, _ = planted(np.ones(5))
+    dla = ultr.fit(data, run=tmp_path / "dla", **QUICK)
+    naive = ultr.fit(data, run=tmp_path / "naive", method="naive", **QUICK)
+    np.testing.assert_allclose(dla.propensities["propensity"], 1.0, atol=0.06)
+    scores = [r.score(data.features) for r in (dla, naive)]
+    assert np.corrcoef(*scores)[0, 1] > 0.99
+
+
+def test_ipw_uses_what_it_is_given(log, tmp_path):
+    path = tmp_path / "given.parquet"
+    pq.write_table(pa.table({"position": range(1, 6), "propensity": EXAMINATION * 0.5}), path)
+    run = ultr.fit(log[0], run=tmp_path / "run", method="ipw", propensities=path, **QUICK)
+    np.testing.assert_allclose(run.propensities["propensity"], EXAMINATION, rtol=1e-5)
+    assert correlation(run, log) > 0.98
+
+
+def test_a_run_opens_to_the_same_scores_and_knows_itself(run, log):
+    again = ultr.open_run(run.root)
+    np.testing.assert_array_equal(again.score(log[0].features), run.score(log[0].features))
+    lines = [json.loads(line) for line in (run.root / "metrics.jsonl").read_text().splitlines()]
+    best = lines[run.summary["best_epoch"] - 1]
+    assert best["click_nll_listwise"] == run.summary["click_nll_listwise"]
+    eligible = [line for line in lines if line["epoch"] >= TrainConfig().min_epochs]
+    assert best["click_nll_listwise"] == min(line["click_nll_listwise"] for line in eligible)
+
+
+def test_the_same_seed_gives_the_same_run(log, tmp_path):
+    settings = QUICK | {"epochs": 3}
+    first, second = (ultr.fit(log[0], run=tmp_path / n, **settings) for n in "ab")
+    np.testing.assert_array_equal(first.score(log[0].features), second.score(log[0].features))
+
+
+def test_the_table_ranker_needs_no_features(log, tmp_path):
+    data = log[0]
+    settings = QUICK | {"ranker": "table", "epochs": 60}
+    run = ultr.fit(data, run=tmp_path / "run", **settings)
+    query = data.query_id[data.doc_query]
+    scores = run.score_candidates(query, data.doc_id, None)
+    assert np.corrcoef(scores, np.log(log[2]))[0, 1] > 0.6
+    assert rmse(run) < 0.05
+    unseen = run.score_candidates(np.array([10**9]), np.array([5]), None)
+    assert unseen.tolist() == [0.0]
+
+
+def one_batch(data, **settings):
+    config = TrainConfig(**settings)
+    spec = config.ranker_spec()
+    model, state = _start(
+        data.n_features, data.n_documents, spec=spec, config=config, log_propensity=jnp.zeros(5)
+    )
+    from ultr.data import batch_shape, epoch_plan
+
+    plan = epoch_plan(data, batch_shape(data, documents=200), seed=0, epoch=1)
+    batch = gather(_on_device(data, spec, "session"), jax.tree.map(lambda a: a[0], plan))
+    return model, state, batch
+
+
+def test_the_second_step_uses_the_first_step_s_state(log):
+    """An optimizer made anew at each step would give ±rate whatever the gradient."""
+    model, state, batch = one_batch(log[0])
+    first, _ = update(model, state, batch)
+    kept, _ = update(model, first, batch)
+    anew, _ = update(model, first._replace(optimizer=state.optimizer), batch)
+    assert not np.allclose(*(s.params.propensity["logits"][...] for s in (kept, anew)), atol=1e-5)
+    assert int(kept.step) == 2
+
+
+def test_a_batch_without_clicks_changes_nothing(log):
+    model, state, batch = one_batch(log[0])
+    state, _ = update(model, state, batch)
+    after, _ = update(model, state, batch._replace(clicks=jnp.zeros_like(batch.clicks)))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.array_equal(a, b)), state, after))
+
+
+def test_logits_of_a_batch_are_those_of_its_documents(log):
+    model, state, batch = one_batch(log[0])
+    f, _, _ = logits(model, state.params, batch)
+    from flax import nnx
+
+    ranker = nnx.merge(model.graphs.ranker, state.params.ranker)
+    expected = ranker(batch.inputs[batch.document], None, None)
+    np.testing.assert_allclose(
+        np.where(batch.where, f, 0), np.where(batch.where, expected, 0), rtol=1e-5, atol=1e-6
+    )
+
+
+class TestErrors:
+    def test_a_finished_run_is_not_overwritten(self, run, log):
+        before = (run.root / "summary.json").read_bytes()
+        with pytest.raises(UsageError, match="not overwritten"):
+            ultr.fit(log[0], run=run.root, **QUICK)
+        assert (run.root / "summary.json").read_bytes() == before
+
+    def test_a_foreign_folder_is_refused(self, log, tmp_path):
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(UsageError, match="new or empty folder"):
+            ultr.fit(log[0], run=tmp_path, **QUICK)
+        assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+    def test_no_clicks(self, planted, tmp_path):
+        data, _, _ = planted(np.zeros(5))
+        with pytest.raises(DataError, match="training needs clicks"):
+            ultr.fit(data, run=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_features_are_needed_by_rankers_on_features(self, log, tmp_path):
+        from dataclasses import replace
+
+        data = replace(log[0], features=np.zeros((log[0].n_documents, 0)), transform=None)
+        with pytest.raises(DataError, match="--ranker table"):
+            ultr.fit(data, run=tmp_path / "run")
+
+    def test_a_number_of_features_that_is_not_the_run_s(self, run):
+        with pytest.raises(DataError, match="fitted on 5 features"):
+            run.score(np.zeros((2, 4)))
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ({"relative_propensity": [1, 0.5]}, "positions 1 to 5"),
+            ({"relative_propensity": [1, 0.5, 0.4, 0, 0.1]}, "above 0"),
+            ({"examination": [1]}, "must be readable"),
+        ],
+    )
+    def test_propensities(self, log, tmp_path, content, message):
+        path = tmp_path / "truth.json"
+        path.write_text(json.dumps(content))
+        with pytest.raises(DataError, match=message):
+            ultr.fit(log[0], run=tmp_path / "run", method="ipw", propensities=path)
+
+    def test_ipw_and_propensities_go_together(self):
+        with pytest.raises(UsageError, match="ipw needs them"):
+            TrainConfig(method="ipw")
+
+    def test_a_loss_that_is_no_number_names_the_step(self, log, tmp_path):
+        with pytest.raises(DataError, match=r"step \d+ of epoch 1"):
+            ultr.fit(log[0], run=tmp_path / "run", ranker_rate=1e30, documents_per_batch=128)
+
+    @pytest.mark.parametrize("damage", ["no summary", "checkpoint cut short", "nothing"])
+    def test_a_damaged_run(self, log, tmp_path, damage):
+        import shutil
+
+        root = tmp_path / "run"
+        if damage != "nothing":
+            ultr.fit(log[0], run=root, **QUICK | {"epochs": 1})
+        if damage == "no summary":
+            (root / "summary.json").unlink()
+        if damage == "checkpoint cut short":
+            shutil.rmtree(next((root / "checkpoint").glob("d")))
+        with pytest.raises(DataError, match=r"ultr train finished|must be whole"):
+            ultr.open_run(root)
