@@ -1,0 +1,66 @@
+"""A DuckDB connection for the ETL: bounded memory, spilling into the lake's own folder."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from ultr.errors import DataError
+from ultr.etl.split import MACROS
+
+TEMPORARY = ".spill"
+"""Folder inside the lake for what does not fit in memory; there only while a command runs."""
+
+
+@contextlib.contextmanager
+def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory DuckDB that knows the macros of `ultr.etl.split`.
+
+    To be used inside a commit only: the commit's lock keeps the temporary folder to one job.
+
+    Args:
+        lake: the lake's folder.
+        memory_gib: what DuckDB may hold before it spills to disk.
+
+    Yields:
+        A connection; the folder `temporary_folder(lake)` exists as long as it does.
+
+    Raises:
+        DataError: a file of the lake cannot be read, or memory or disk do not suffice.
+    """
+    folder = temporary_folder(lake)
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed job left
+    folder.mkdir()
+    settings = {
+        "memory_limit": f"{memory_gib * 1024:.0f}MiB",
+        "temp_directory": str(folder / "duckdb"),
+        "autoinstall_known_extensions": "false",
+    }
+    connection = duckdb.connect(":memory:", config=settings)
+    try:
+        connection.execute(MACROS)
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise DataError(
+            f"the work must fit into {memory_gib:g} GiB of memory and the disk of the lake",
+            got=str(error).splitlines()[0],
+            hint="give more memory with --memory-gib, or free space on the disk",
+        ) from error
+    except duckdb.IOException as error:
+        raise DataError(
+            "every file that the lake's manifest names must be readable Parquet",
+            got=str(error).splitlines()[0],
+            hint="restore the file from a backup, or ingest into a new lake",
+        ) from error
+    finally:
+        connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_folder(lake: Path) -> Path:
+    """Where the engine of a lake may keep files while it runs."""
+    return lake / TEMPORARY
