@@ -14,6 +14,7 @@ ROOT = Path(ultr.__file__).parent
 
 CORE = {
     "schema",
+    "split",
     "errors",
     "config",
     "progress",
