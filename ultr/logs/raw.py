@@ -53,11 +53,12 @@ def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
     line, rest = 1, b""
     with _opened(path) as raw:
         stream, before = _decompressed(path, raw), 0
-        while True:
-            data = _read(stream, path, line)
-            if not data:
-                break
-            rest += data
+        following = _read(stream, path, line)
+        while following:
+            rest += following
+            following = _read(stream, path, line)
+            if not following:
+                break  # the end of the file needs no cut
             at = cut(rest)
             if at:
                 read = raw.tell()
