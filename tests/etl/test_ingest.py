@@ -1,0 +1,176 @@
+"""Ingest is all or nothing, reads each file once, and leaves a lake as it was when it fails."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+import ultr
+from ultr.errors import DataError, UltrError, UsageError
+from ultr.etl.ingest import IngestConfig, find_files, ingest
+
+YANDEX = IngestConfig(format="yandex")
+
+
+def session(number: int, *, clicked: int = 11) -> str:
+    return f"{number}\t0\tQ\t7\t0\t10\t11\t12\n{number}\t4\tC\t{clicked}\n"
+
+
+def log(path: Path, sessions: range, **options: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(session(s, **options) for s in sessions))
+    return path
+
+
+def contents(lake: Path) -> list[tuple[object, ...]]:
+    table = ultr.open_lake(lake).read("sessions")
+    return sorted(
+        (r["source"], r["ordinal"], r["session_id"], tuple(r["doc_id"]), tuple(r["click"]))
+        for r in table.to_pylist()
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_counts_add_up_and_rows_are_there(tmp_path):
+    result = ingest([log(tmp_path / "a.tsv", range(5))], lake=tmp_path / "lake", config=YANDEX)
+    assert (result["lines"], result["sessions"], result["clicks"]) == (10, 5, 5)
+    assert result["impressions"] == 15
+    kinds = ("used", "repeated", "ignored", "rejects")
+    assert sum(result[k] for k in kinds) == result["lines"]
+    lake = ultr.open_lake(tmp_path / "lake")
+    assert {t: lake.rows(t) for t in ("sessions", "queries", "documents", "rejects")} == {
+        "sessions": 5, "queries": 1, "documents": 3, "rejects": 0,
+    }  # fmt: skip
+    assert lake.manifest.ids == {"query": "xxh3", "doc": "integer"}
+    row = lake.read("sessions").to_pylist()[0]
+    assert (row["doc_id"], row["position"], row["click"]) == ([10, 11, 12], [1, 2, 3], [0, 1, 0])
+    assert row["source"] == "a.tsv"
+
+
+def test_a_second_ingest_reads_only_what_is_new_or_changed(tmp_path):
+    lake, first = tmp_path / "lake", log(tmp_path / "a.tsv", range(3))
+    ingest([first], lake=lake, config=YANDEX)
+    second = log(tmp_path / "b.tsv", range(3, 5))
+    again = ingest([first, second], lake=lake, config=YANDEX)
+    assert (again["files"], again["files_skipped"], again["sessions"]) == (1, 1, 2)
+    assert len(contents(lake)) == 5
+    log(first, range(10, 14))
+    os.utime(first, ns=(1, 1))
+    changed = ingest([first, second], lake=lake, config=YANDEX)
+    assert (changed["files"], changed["sessions"]) == (1, 4)
+    assert [r[2] for r in contents(lake)] == ["10", "11", "12", "13", "3", "4"]
+
+
+def test_two_nights_with_one_file_name_are_two_sources(tmp_path):
+    for night in ("mon", "tue"):
+        path = log(tmp_path / night / "log.tsv", range(2))
+        ingest([path], lake=tmp_path / "lake", config=YANDEX)
+    assert {r[0] for r in contents(tmp_path / "lake")} == {"mon/log.tsv", "tue/log.tsv"}
+
+
+def test_one_file_has_one_name_however_it_is_given(tmp_path, monkeypatch):
+    path = log(tmp_path / "a.tsv", range(2))
+    ingest([path], lake=tmp_path / "lake", config=YANDEX)
+    monkeypatch.chdir(tmp_path)
+    again = ingest([Path("./a.tsv")], lake=Path("lake"), config=YANDEX)
+    assert again["files_skipped"] == 1
+
+
+def test_folders_and_globs(tmp_path):
+    made = [log(tmp_path / "logs" / n, range(1)) for n in ("b.tsv", "a.tsv", "c.txt")]
+    (tmp_path / "logs" / ".hidden").write_text("x")
+    assert find_files([tmp_path / "logs"]) == sorted(made)
+    assert find_files([tmp_path / "logs" / "*.tsv"]) == sorted(made[:2])
+    for missing in (tmp_path / "no", tmp_path / "logs" / "*.gz"):
+        with pytest.raises(UsageError, match="a source is a file"):
+            find_files([missing])
+
+
+@pytest.mark.parametrize("name", ['it\'s "odd".tsv', "new\nline.tsv", "$(touch x);.tsv", "a=b.tsv"])
+def test_names_of_files_are_only_names(tmp_path, name):
+    ingest([log(tmp_path / name, range(2))], lake=tmp_path / "lake", config=YANDEX)
+    assert {r[0] for r in contents(tmp_path / "lake")} == {name}
+    assert ultr.open_lake(tmp_path / "lake").sql(
+        "select count(*) from sessions where source = $s", {"s": name}
+    ).fetchall() == [(2,)]
+
+
+BAD = {
+    "empty file": (b"", "must not be empty"),
+    "wrong format": (b"a,b\n1,2\n", "right --format"),
+    "binary": (bytes(range(256)) * 20, "right --format"),
+    "truncated gzip": (gzip.compress(session(1).encode() * 500)[:-20], "must be whole"),
+    "too many rejects": (session(1).encode() + b"junk\n" * 3, "may be rejected"),
+    "mixed ids": (b"1\t0\tQ\t7\t0\tx\ty\tz\n", "may not mix rules"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_error_and_leaves_the_lake_as_it_was(tmp_path, case):
+    content, message = BAD[case]
+    lake = tmp_path / "lake"
+    ingest([log(tmp_path / "good.tsv", range(30))], lake=lake, config=YANDEX)
+    before = files(lake)
+    (tmp_path / "bad.tsv").write_bytes(content)
+    other = log(tmp_path / "other.tsv", range(2))
+    with pytest.raises(DataError, match=message) as error:
+        ingest([other, tmp_path / "bad.tsv"], lake=lake, config=YANDEX)
+    assert error.value.hint
+    assert files(lake) == before
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_failed_first_ingest_leaves_no_lake(tmp_path, existed):
+    lake = tmp_path / "lake"
+    if existed:
+        lake.mkdir()
+    (tmp_path / "bad.tsv").write_bytes(b"junk\n")
+    with pytest.raises(DataError):
+        ingest([tmp_path / "bad.tsv"], lake=lake, config=YANDEX)
+    assert lake.exists() == existed
+    assert not existed or not any(lake.iterdir())
+
+
+def test_rejects_are_kept_as_a_table(tmp_path):
+    path = log(tmp_path / "a.tsv", range(50))
+    path.write_text(path.read_text() + "9\t1\tC\t999\n")
+    result = ingest([path], lake=tmp_path / "lake", config=YANDEX)
+    assert result["rejects"] == 1
+    (reject,) = ultr.open_lake(tmp_path / "lake").read("rejects").to_pylist()
+    assert (reject["source"], reject["line"], reject["text"]) == ("a.tsv", 101, "9\t1\tC\t999")
+    assert result["rejects_by_reason"] == {reject["reason"]: 1}
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    path = log(tmp_path / "a.tsv", range(3))
+    config = IngestConfig(format="yandex", is_dry_run=True)
+    assert ingest([path], lake=tmp_path / "lake", config=config)["sessions"] == 3
+    assert not (tmp_path / "lake").exists()
+
+
+def test_id_rules_can_be_chosen_for_a_new_lake_only(tmp_path):
+    path, lake = log(tmp_path / "a.tsv", range(2)), tmp_path / "lake"
+    config = IngestConfig(format="yandex", id_rules={"doc": "xxh3"})
+    ingest([path], lake=lake, config=config)
+    assert ultr.open_lake(lake).manifest.ids["doc"] == "xxh3"
+    other = IngestConfig(format="yandex", id_rules={"doc": "integer"})
+    with pytest.raises(UltrError, match="fixed by its first ingest"):
+        ingest([log(tmp_path / "b.tsv", range(2))], lake=lake, config=other)
+
+
+def test_clara2(real_data, tmp_path):
+    """Part of a real log: every count is known."""
+    path = real_data / "clara2" / "search_log.tsv"
+    result = ingest([path], lake=tmp_path / "lake", config=YANDEX)
+    assert (result["sessions"], result["clicks"]) == (6380, 1777)
+    assert result["used"] == 6380 + 1777
+    assert (result["repeated"], result["rejects"]) == (318, 137)
+    assert result["clicks"] + result["repeated"] == 2095
+    assert result["ignored"] == 0
+    assert result["lines"] == 8612
