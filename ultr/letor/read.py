@@ -1,0 +1,281 @@
+"""`grade qid:q fid:value … # comment`, LETOR's lines, to arrays.
+
+Feature ids count from 1 and may be sparse; a missing feature is 0. Rows are grouped by query, and
+their order is no ranking. Files without `qid` take the sizes of their queries from a side file
+(`.query` or `.group`, as LightGBM has it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ultr.errors import DataError
+from ultr.letor import svmlight
+
+SIDE_ENDINGS = (".query", ".group")
+
+_BLOCK_BYTES = 32 << 20
+_DOCID = re.compile(rb"docid\s*=\s*(\S+)")
+
+Strings = np.ndarray[tuple[int], np.dtype[np.str_]]
+
+
+@dataclass(frozen=True)
+class Letor:
+    """Judged documents with features, the rows of a query side by side.
+
+    Args:
+        features: [N, F] raw values.
+        grade: [N] relevance grades, 0 is irrelevant.
+        qid: [N] the query's key.
+        doc: [N] the document's key, once per query: the comment's docid where it has one, else
+            the query's key and the row within the query from 1, `17-3`.
+    """
+
+    features: npt.NDArray[np.float32]
+    grade: npt.NDArray[np.int16]
+    qid: Strings
+    doc: Strings
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """[Q + 1] the row where each query begins, and N."""
+        return _offsets(self.qid)
+
+
+def read_letor(
+    path: str | Path, *, query_file: Path | None = None, n_features: int | None = None
+) -> Letor:
+    r"""Read one file.
+
+    Args:
+        path: the file.
+        query_file: sizes of the queries, one a line, for a file without `qid`; without it
+            `x.txt.query`, `x.query`, `x.txt.group` and `x.group` are tried for `x.txt`.
+        n_features: F, where the file itself may end before it; default: its highest feature id.
+
+    Raises:
+        DataError: a file that is missing, empty or not in this format; the line is named.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tiny.txt"
+        >>> _ = path.write_text("2 qid:7 1:0.5 3:1 # docid = a\n0 qid:7 2:-1\n")
+        >>> tiny = read_letor(path)
+        >>> tiny.features.tolist(), tiny.grade.tolist(), tiny.doc.tolist()
+        ([[0.5, 0.0, 1.0], [0.0, -1.0, 0.0]], [2, 0], ['a', '7-2'])
+    """
+    return _read(Path(path), query_file=query_file, n_features=n_features, first_group=1)
+
+
+def read_letor_files(paths: Sequence[str | Path], *, n_features: int | None = None) -> Letor:
+    """Read several files as one set with as many features as the widest.
+
+    Queries of files without `qid` are numbered on from file to file.
+
+    Raises:
+        DataError: as `read_letor`, or a query that stands in two files.
+    """
+    if not paths:
+        raise DataError("at least one LETOR file is needed", got="none", hint="name the files")
+    parts: list[Letor] = []
+    first_group = 1
+    for path in map(Path, paths):
+        part = _read(path, query_file=None, n_features=None, first_group=first_group)
+        first_group += len(part.offsets) - 1
+        parts.append(part)
+    width = _width(max(p.features.shape[1] for p in parts), wanted=n_features, path=Path(paths[0]))
+    whole = Letor(
+        features=np.concatenate([_widened(p.features, width) for p in parts]),
+        grade=np.concatenate([p.grade for p in parts]),
+        qid=np.concatenate([p.qid for p in parts]),
+        doc=np.concatenate([p.doc for p in parts]),
+    )
+    again = _first_again(whole.qid)
+    if again is not None:
+        raise DataError(
+            "a query stands in one file, with its rows side by side",
+            got=f"qid {whole.qid[again]} in two of {', '.join(str(p) for p in paths)}",
+            hint="give each file once, and queries of different sources different qids",
+        )
+    return whole
+
+
+def _read(
+    path: Path, *, query_file: Path | None, n_features: int | None, first_group: int
+) -> Letor:
+    blocks = [svmlight.parse(data, first_line=at, path=path) for data, at in _blocks(path)]
+    line = np.concatenate([np.zeros(0, np.int64), *(b.line for b in blocks)])
+    if not len(line):
+        raise DataError(
+            "a LETOR file has a judged document on each line",
+            got=f"{path} has none",
+            hint="check the path",
+        )
+    width = _width(max(b.features.shape[1] for b in blocks), wanted=n_features, path=path)
+    qid = _queries(
+        [q for b in blocks for q in b.qid],
+        line=line,
+        path=path,
+        query_file=query_file,
+        first_group=first_group,
+    )
+    return Letor(
+        features=np.concatenate([_widened(b.features, width) for b in blocks]),
+        grade=np.concatenate([b.grade for b in blocks]),
+        qid=qid,
+        doc=_documents([c for b in blocks for c in b.comment], qid=qid, line=line, path=path),
+    )
+
+
+def _blocks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Pieces of the file that end with a line, and the number of their first line."""
+    at, rest = 1, b""
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_BLOCK_BYTES):
+                data = rest + data
+                end = data.rfind(b"\n") + 1
+                if end:
+                    yield data[:end], at
+                    at += data.count(b"\n", 0, end)
+                rest = data[end:]
+    except OSError as error:
+        raise DataError(
+            "a LETOR file must be readable", got=f"{path}: {error.strerror}", hint="check the path"
+        ) from error
+    if rest:
+        yield rest, at
+
+
+def _width(found: int, *, wanted: int | None, path: Path) -> int:
+    if wanted is not None and found > wanted:
+        raise DataError(
+            f"the documents have {wanted} features",
+            got=f"{path} has a feature with id {found}",
+            hint="give a file with the features that the ranker was trained on",
+        )
+    return found if wanted is None else wanted
+
+
+def _widened(features: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
+    missing = width - features.shape[1]
+    return np.pad(features, ((0, 0), (0, missing))) if missing else features
+
+
+def _queries(
+    qid: list[bytes],
+    *,
+    line: npt.NDArray[np.int64],
+    path: Path,
+    query_file: Path | None,
+    first_group: int,
+) -> Strings:
+    """[N] the queries' keys, from the lines or from the side file."""
+    absent = [not q for q in qid]
+    if all(absent):
+        side = query_file or _side_file(path)
+        return _grouped(side, n=len(qid), path=path, first_group=first_group)
+    if any(absent):
+        raise DataError(
+            "all lines of a file have a qid, or none has",
+            got=f"{path}, line {line[absent.index(True)]}: no qid",
+            hint="write `grade qid:q fid:value …`",
+        )
+    if query_file is not None:
+        raise DataError(
+            "the queries come from the lines or from a side file",
+            got=f"{path} has qid, and {query_file} was given",
+            hint="leave one of them out",
+        )
+    keys = np.array([q.decode("utf-8", "replace") for q in qid])
+    again = _first_again(keys)
+    if again is not None:
+        raise DataError(
+            "the rows of a query stand side by side",
+            got=f"{path}, line {line[again]}: qid {keys[again]} appears again after other queries",
+            hint="sort the file by qid",
+        )
+    return keys
+
+
+def _side_file(path: Path) -> Path:
+    stems = (path, path.with_suffix(""))
+    tried = [s.with_name(s.name + ending) for ending in SIDE_ENDINGS for s in stems]
+    found = next((t for t in tried if t != path and t.is_file()), None)
+    if found is None:
+        raise DataError(
+            "every document belongs to a query: `qid:` on its line, or a side file of query sizes",
+            got=f"{path} has no qid, and beside it is no {' or '.join(t.name for t in tried[::2])}",
+            hint="add qid:… to the lines, or a side file with the number of rows of each query",
+        )
+    return found
+
+
+def _grouped(side: Path, *, n: int, path: Path, first_group: int) -> Strings:
+    try:
+        sizes = [int(text) for text in side.read_text("ascii").split()]
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "a side file has the number of rows of a query on each line",
+            got=f"{side}: {error}",
+            hint="check the file",
+        ) from error
+    if min(sizes, default=0) < 1 or sum(sizes) != n:
+        raise DataError(
+            "the sizes of the queries are positive and add up to the rows of the file",
+            got=f"{side}: {len(sizes):,} sizes from {min(sizes, default=0):,}, together "
+            f"{sum(sizes):,}; {path} has {n:,} rows",
+            hint="take the side file that was written with this file",
+        )
+    groups = np.arange(first_group, first_group + len(sizes))
+    return np.repeat(groups, sizes).astype(np.str_)
+
+
+def _documents(
+    comments: list[bytes], *, qid: Strings, line: npt.NDArray[np.int64], path: Path
+) -> Strings:
+    begin = _offsets(qid)
+    within = np.arange(len(qid)) - np.repeat(begin[:-1], np.diff(begin)) + 1
+    doc: Any = np.char.add(np.char.add(qid, "-"), within.astype(np.str_))
+    found = [_DOCID.search(c) if c else None for c in comments]
+    if not any(found):
+        return _strings(doc)
+    keys = [
+        m[1].decode("utf-8", "replace") if m else str(d) for m, d in zip(found, doc, strict=True)
+    ]
+    doc = np.array(keys)
+    order = np.lexsort((doc, np.repeat(np.arange(len(begin) - 1), np.diff(begin))))
+    equal = (doc[order[1:]] == doc[order[:-1]]) & (qid[order[1:]] == qid[order[:-1]])
+    if equal.any():
+        row = order[1:][equal].min()
+        raise DataError(
+            "a document stands once in its query",
+            got=f"{path}, line {line[row]}: docid {doc[row]} again in query {qid[row]}",
+            hint="leave one of the rows out",
+        )
+    return _strings(doc)
+
+
+def _strings(keys: Any) -> Strings:
+    return np.asarray(keys, np.str_)
+
+
+def _offsets(qid: Strings) -> npt.NDArray[np.int64]:
+    begins = np.flatnonzero(qid[1:] != qid[:-1]) + 1
+    return np.concatenate([[0], begins, [len(qid)]]).astype(np.int64)
+
+
+def _first_again(qid: Strings) -> int | None:
+    """The first row of the first query that was left and comes again."""
+    begin = _offsets(qid)[:-1]
+    _, first = np.unique(qid[begin], return_index=True)
+    again = np.setdiff1d(np.arange(len(begin)), first)
+    return int(begin[again[0]]) if len(again) else None
