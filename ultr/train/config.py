@@ -32,10 +32,13 @@ class TrainConfig:
         max_weight: bound on inverse propensities and inverse relevances.
         weighting: what a query counts for: its `session`s, `query` (all alike), or `sqrt`.
         documents_per_batch: about how many documents a step scores.
-        epochs: passes over the lists at most.
-        min_epochs: passes before a state may be selected, so that a curve that runs away before
-            the ranker has learned anything is not kept.
-        patience: passes without a better held-out click likelihood before training ends.
+        averaging: decay per step of the running mean of the parameters, which is what is selected
+            and kept; 0 keeps the parameters themselves.
+        evaluations: of the held-out click likelihood, at most.
+        evaluation_steps: least number of steps between two; at least one pass over the lists.
+        min_evaluations: before a state may be selected, so that a curve that runs away before the
+            ranker has learned anything is not kept.
+        patience: evaluations without a better one before training ends.
         seed: of parameters and order.
     """
 
@@ -51,9 +54,11 @@ class TrainConfig:
     max_weight: float = 100.0
     weighting: Literal["session", "query", "sqrt"] = "session"
     documents_per_batch: int = 1024
-    epochs: int = 40
-    min_epochs: int = 3
-    patience: int = 6
+    averaging: float = 0.95
+    evaluations: int = 60
+    evaluation_steps: int = 16
+    min_evaluations: int = 3
+    patience: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,9 +70,11 @@ class TrainConfig:
         for name in ("ranker_rate", "propensity_rate", "clip_norm", "documents_per_batch"):
             if not getattr(self, name) > 0:
                 raise _out_of_range(name, "above 0", getattr(self, name))
-        for name in ("epochs", "min_epochs", "patience"):
+        for name in ("evaluations", "evaluation_steps", "min_evaluations", "patience"):
             if getattr(self, name) < 1:
                 raise _out_of_range(name, "at least 1", getattr(self, name))
+        if not 0 <= self.averaging < 1:
+            raise _out_of_range("averaging", "from 0 to below 1", self.averaging)
         if self.max_weight < 1:
             raise _out_of_range("max_weight", "at least 1", self.max_weight)
         if (self.method == "ipw") != (self.propensities is not None):

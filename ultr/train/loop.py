@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,12 @@ class Fitted:
     sessions: int
 
 
+class _Best(NamedTuple):
+    click_nll: float
+    evaluation: int
+    params: Towers
+
+
 def train(
     data: Lists,
     held_out: Lists,
@@ -68,7 +74,7 @@ def train(
         spec: the ranker.
         config: everything else.
         log_propensity: `[P]` given log propensities, for ipw.
-        on_epoch: receives one line of measurements per epoch.
+        on_epoch: receives one line of measurements per evaluation.
 
     Raises:
         DataError: a loss that is not a number, naming the step.
@@ -88,31 +94,35 @@ def train(
         batch_shape(d, documents=config.documents_per_batch) for d in (data, held_out)
     )
     held_plan = epoch_plan(held_out, held_shape, seed=config.seed, epoch=0)
-    best = (math.inf, 0, state.params)
+    passes = max(1, math.ceil(config.evaluation_steps / shape.batches))
+    best = _Best(math.inf, 0, state.params)
     took: list[tuple[float, float]] = []
-    for epoch in range(1, config.epochs + 1):
-        if epoch > max(best[1], config.min_epochs) + config.patience:
+    for evaluation in range(1, config.evaluations + 1):
+        if evaluation > max(best.evaluation, config.min_evaluations) + config.patience:
             break
-        plan = epoch_plan(data, shape, seed=config.seed, epoch=epoch)
         start = time.perf_counter()
-        state, measured = _wait(run_epoch(model, state, arrays, plan))
+        for epoch in range((evaluation - 1) * passes + 1, evaluation * passes + 1):
+            plan = epoch_plan(data, shape, seed=config.seed, epoch=epoch)
+            state, measured = _wait(run_epoch(model, state, arrays, plan))
         middle = time.perf_counter()
-        nll, clicks = np.asarray(click_nll(model, state.params, held_arrays, held_plan))
+        kept = state.averaged if config.averaging else state.params
+        nll, clicks = np.asarray(click_nll(model, kept, held_arrays, held_plan))
         took.append((middle - start, time.perf_counter() - middle))
         line = _summary(measured, epoch=epoch, held_out_nll=float(nll / clicks))
         _check_finite(line, measured, epoch=epoch)
-        sessions_per_second = int(data.sessions.sum()) / took[-1][0]
+        sessions_per_second = passes * int(data.sessions.sum()) / took[-1][0]
         on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
-        if epoch >= min(config.min_epochs, config.epochs) and line["click_nll_listwise"] < best[0]:
+        may_select = evaluation >= min(config.min_evaluations, config.evaluations)
+        if may_select and line["click_nll_listwise"] < best.click_nll:
             # A copy: the next epoch donates this state's buffers.
-            best = (line["click_nll_listwise"], epoch, jax.tree.map(jnp.copy, state.params))
+            best = _Best(line["click_nll_listwise"], evaluation, jax.tree.map(jnp.copy, kept))
     usual = np.median(np.asarray(took[1:] or took), axis=0)
     return Fitted(
         model=model,
-        params=best[2],
-        best_epoch=best[1],
-        epochs=len(took),
-        click_nll_listwise=best[0],
+        params=best.params,
+        best_epoch=best.evaluation * passes,
+        epochs=len(took) * passes,
+        click_nll_listwise=best.click_nll,
         seconds=time.perf_counter() - began,
         compile_seconds=float(max(0.0, sum(took[0]) - usual.sum())) if len(took) > 1 else 0.0,
         steps_seconds=float(usual[0]) * len(took),
@@ -148,8 +158,9 @@ def _start(
         ),
     )
     memory = Towers(*(o.init(p) for o, p in zip(optimizers, params, strict=True)))
-    model = Model(Towers(*(g for g, _ in split)), optimizers, objective(config))
-    return model, State(params, memory, jnp.zeros(3), jnp.zeros((), jnp.int32))
+    model = Model(Towers(*(g for g, _ in split)), optimizers, config.averaging, objective(config))
+    averaged = jax.tree.map(jnp.copy, params)
+    return model, State(params, averaged, memory, jnp.zeros(3), jnp.zeros((), jnp.int32))
 
 
 def objective(config: TrainConfig) -> Callable[..., Terms]:

@@ -31,12 +31,14 @@ class State(NamedTuple):
 
     Attributes:
         params: of both towers.
+        averaged: running mean of the parameters.
         optimizer: of both towers.
         sums: running mean of Σ c w and Σ c v of a batch, and the weight of what was seen so far.
         step: steps taken.
     """
 
     params: Towers
+    averaged: Towers
     optimizer: Towers
     sums: jax.Array
     step: jax.Array
@@ -77,6 +79,7 @@ class Model(NamedTuple):
 
     graphs: Towers
     optimizers: Towers
+    averaging: float
     objective: Callable[..., Terms]
 
 
@@ -136,8 +139,11 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     ]
     params = [optax.apply_updates(p, u) for p, (u, _) in zip(state.params, steps, strict=True)]
     own = jnp.stack([terms.rank_weight, terms.propensity_weight, jnp.ones(())])
+    # Early on the mean is short, so that it does not hold on to where training began.
+    keep = jnp.minimum(model.averaging, (1.0 + state.step) / (10.0 + state.step))
     new = State(
         Towers(*params),
+        jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, Towers(*params)),
         Towers(*(memory for _, memory in steps)),
         _SUM_DECAY * state.sums + (1 - _SUM_DECAY) * own,
         state.step + 1,
@@ -148,9 +154,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     measured = {
         **terms._asdict(),
         "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.ranker)),
-        "gradient_norm_propensity": jnp.where(
-            is_empty, 0.0, optax.tree.norm(gradients.propensity)
-        ),
+        "gradient_norm_propensity": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.propensity)),
     }
     return new, measured
 
