@@ -23,6 +23,7 @@ CORE = {
     "transform",
     "clicks",
     "letor",
+    "staleness",
 }
 TABLE = ("logs", "etl", "sql", "diagnose")
 MODEL = ("data", "model", "objectives", "train", "eval", "serve")

@@ -60,7 +60,6 @@ def test_qrels(tmp_path, lake):
 
 def test_letor(tmp_path, lake):
     lines = "4 qid:7 1:0.5 # docid = 1\n2 qid:7 1:0.1 # docid = 2\n0 qid:8 1:0 # docid = 3\n"
-    pytest.importorskip("ultr.letor")
     (tmp_path / "s.txt").write_text(lines)
     add_judgments(lake, source=tmp_path / "s.txt", format="letor")
     assert stored(lake) == SORTED

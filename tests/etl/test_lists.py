@@ -291,3 +291,26 @@ def test_a_lost_file_leaves_the_lake_as_it_was(tmp_path, pages, make_lake):
         built(root)
     assert (root / "manifest.json").read_bytes() == before
     assert not list(Path(root).rglob("lists/**/*.parquet"))
+
+
+def test_what_a_killed_job_left_is_removed(tmp_path, pages, make_lake):
+    root = make_lake(tmp_path / "lake", pages(20))
+    (root / ".spill" / "features").mkdir(parents=True)
+    (root / ".spill" / "features" / "old.parquet").write_bytes(b"half")
+    built(root)
+    assert not (root / ".spill").exists()
+
+
+def test_the_real_log(tmp_path, real_data):
+    from ultr.etl.ingest import IngestConfig, ingest
+
+    root, config = tmp_path / "lake", IngestConfig(format="yandex")
+    ingest([real_data / "clara2" / "search_log.tsv"], lake=root, config=config, quiet=True)
+    result = built(root)
+    assert (result["sessions"], result["impressions"], result["clicks"]) == (6380, 63800, 1777)
+    assert (result["positions"], result["period"]) == (10, "all")
+    # 40% of its pages repeat the same session, query and list at once.
+    assert result["sessions_per_row"] > 1.6
+    found = lists_of(root)
+    pages = open_lake(root).read("sessions").to_pylist()
+    assert multiset(found, *KEY) == original(pages)

@@ -12,6 +12,7 @@ import polars as pl
 from ultr.errors import DataError
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
 from ultr.lake import Commit, open_lake
+from ultr.letor import read_letor
 from ultr.staleness import is_stale
 
 Format = Literal["table", "letor", "qrels"]
@@ -65,8 +66,6 @@ def _read_table(source: Path) -> pl.DataFrame:
 
 
 def _read_letor(source: Path) -> pl.DataFrame:
-    from ultr.letor import read_letor  # noqa: PLC0415  only this format needs it
-
     letor = read_letor(source)
     keys = {"query_id": letor.qid.astype(str), "doc_id": letor.doc.astype(str)}
     return pl.DataFrame({**keys, "grade": letor.grade})
