@@ -92,20 +92,25 @@ def read_letor_files(paths: Sequence[str | Path], *, n_features: int | None = No
         first_group += len(part.offsets) - 1
         parts.append(part)
     width = _width(max(p.features.shape[1] for p in parts), wanted=n_features, path=Path(paths[0]))
-    whole = Letor(
+    _check_disjoint(parts, paths=paths)
+    return Letor(
         features=np.concatenate([_widened(p.features, width) for p in parts]),
         grade=np.concatenate([p.grade for p in parts]),
         qid=np.concatenate([p.qid for p in parts]),
         doc=np.concatenate([p.doc for p in parts]),
     )
-    again = _first_again(whole.qid)
-    if again is not None:
+
+
+def _check_disjoint(parts: list[Letor], *, paths: Sequence[str | Path]) -> None:
+    queries, count = np.unique(
+        np.concatenate([p.qid[p.offsets[:-1]] for p in parts]), return_counts=True
+    )
+    if (count > 1).any():
         raise DataError(
-            "a query stands in one file, with its rows side by side",
-            got=f"qid {whole.qid[again]} in two of {', '.join(str(p) for p in paths)}",
+            "a query stands in one file",
+            got=f"qid {queries[np.argmax(count > 1)]} in two of {', '.join(map(str, paths))}",
             hint="give each file once, and queries of different sources different qids",
         )
-    return whole
 
 
 def _read(

@@ -95,7 +95,9 @@ def _features(pairs: list[bytes], *, line: Ints, path: Path) -> Floats:
         wrong = _not_a_number(pairs)
         _fail("feature ids and values are numbers", _cut(pairs[wrong]), line[wrong], path)
     row = np.repeat(np.arange(len(pairs)), per_row)
-    fid, value = numbers[::2], numbers[1::2].astype(np.float32)
+    fid = numbers[::2]
+    with np.errstate(over="ignore"):  # what overflows is infinite, and found below
+        value = numbers[1::2].astype(np.float32)
     bad = (fid != np.floor(fid)) | (fid < 1) | (fid > MAX_FEATURE)
     if bad.any():
         at = int(np.argmax(bad))
