@@ -1,0 +1,77 @@
+"""`ultr evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ultr.cli.output import emit, json_option
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("more_letor", nargs=-1, type=_PATH, metavar="")
+@click.option("--run", required=True, type=_PATH, help="Folder of the run.")
+@click.option("--lake", type=_PATH, help="Judgments and held-out clicks of this lake.")
+@click.option("--letor", multiple=True, type=_PATH, metavar="FILE...", help="LETOR files.")
+@click.option("--truth", type=_PATH, help="A truth.json with the planted propensities.")
+@click.option(
+    "--queries",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which queries of the lake.",
+)
+@click.option(
+    "--gain",
+    type=click.Choice(["exponential", "linear"]),
+    default="exponential",
+    show_default=True,
+    help="Of a grade: 2^grade - 1, or the grade itself as in trec_eval.",
+)
+@click.option("--max-grade", type=click.IntRange(1, 60), help="Top of the grade scale, for ERR.")
+@click.option("--per-query", type=_PATH, help="Write the metrics of each query as Parquet.")
+@json_option
+def command(
+    more_letor: tuple[Path, ...],
+    *,
+    run: Path,
+    lake: Path | None,
+    letor: tuple[Path, ...],
+    truth: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Ranking metrics on grades, click likelihood on held-out sessions, propensity error.
+
+    All candidates of a query are ranked. Queries without a relevant document are left out of the
+    means and counted.
+
+    \b
+    Examples:
+      ultr evaluate --run runs/dla --lake lake
+      ultr evaluate --run runs/dla --letor S3.txt S4.txt --truth sim/truth.json --json
+    """
+    from ultr.errors import UsageError
+    from ultr.eval.evaluate import EvaluateConfig, evaluate
+
+    if more_letor and not letor:
+        raise UsageError(
+            "files are given with --letor",
+            got=str(more_letor[0]),
+            hint=f"try: ultr evaluate --run {run} --letor {more_letor[0]}",
+        )
+    result = evaluate(
+        run,
+        lake=lake,
+        letor=(*letor, *more_letor),
+        truth=truth,
+        config=EvaluateConfig(**settings),
+        quiet=as_json,
+    )
+    emit(result, as_json=as_json, title=f"evaluated {run}")
+    if lake is not None and "n_queries" not in result:
+        click.echo(f"no grades: add some with ultr judgments FILE --lake {lake}", err=True)

@@ -1,0 +1,1 @@
+"""How good a run is: ranking metrics, click likelihood, propensity error, comparison of runs."""

@@ -1,0 +1,66 @@
+"""What evaluation and scoring ask of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ultr.data import Lists
+from ultr.errors import DataError
+from ultr.lake import Lake
+
+Floats = NDArray[np.float32]
+
+
+class RunLike(Protocol):
+    """What evaluation and scoring ask of a run; `ultr.train.Run` is one."""
+
+    @property
+    def root(self) -> Path:
+        """The run's folder."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings; `reads` is `features` or `row`."""
+
+    @property
+    def transform(self) -> Any:
+        """With the `names` of the features, or None."""
+
+    @property
+    def propensities(self) -> pa.Table:
+        """`position, propensity`."""
+
+    def score(self, features: Floats, query: NDArray[np.integer[Any]] | None = None) -> Floats:
+        """`[N]` of raw features `[N, F]`."""
+
+    def score_candidates(
+        self, query_id: NDArray[np.int64], doc_id: NDArray[np.int64], features: Floats | None
+    ) -> Floats:
+        """`[N]` of a lake's documents."""
+
+    def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
+        """Ranker scores f and propensity logits g of lists, both `[L, K]`."""
+
+
+def check_names(run: RunLike, lake: Lake) -> None:
+    """Check that a lake's features are those that the run was trained on.
+
+    Raises:
+        DataError: other names, or the same in another order.
+    """
+    known = lake.manifest.meta.get("transform")
+    if not known or run.transform is None or tuple(known["names"]) == tuple(run.transform.names):
+        return
+    wanted, given = list(run.transform.names), list(known["names"])
+    differ = [n for n in wanted if n not in given] + [n for n in given if n not in wanted]
+    raise DataError(
+        "the lake must have the features of the run, in the same order",
+        got=f"{len(given)} features against {len(wanted)}; "
+        + (f"only on one side: {', '.join(differ[:5])}" if differ else "another order"),
+        hint="train on this lake, or evaluate on a lake with the features of training",
+    )

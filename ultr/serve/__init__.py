@@ -1,0 +1,1 @@
+"""Use of a run after training: scores in bulk."""
