@@ -19,7 +19,7 @@ from ultr.cli.output import emit, json_option
 @click.option("--synthetic", metavar="K=V,…", help="Generate it: queries, docs, features, sigma.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--format", default="yandex", show_default=True, help="Of the log: yandex or table.")
-@click.option("--click-model", default="pbm", show_default=True)
+@click.option("--click-model", default="pbm", show_default=True, help="How users click: pbm.")
 @click.option("--eta", default=1.0, show_default=True, help="Severity of position bias.")
 @click.option("--epsilon", default=0.1, show_default=True, help="Clicks on irrelevant documents.")
 @click.option("--logger", default="weak", show_default=True, help="weak, strong or random.")
@@ -27,8 +27,8 @@ from ultr.cli.output import emit, json_option
     "--logging", default="deterministic", show_default=True, help="deterministic or plackett-luce."
 )
 @click.option("--positions", default=10, show_default=True, help="Documents on a page.")
-@click.option("--sessions", default=1_000_000, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--sessions", default=1_000_000, show_default=True, help="Pages to write.")
+@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
 @click.option("--force", "is_forced", is_flag=True, help="Write beside other files in --out.")
 @json_option
 def command(

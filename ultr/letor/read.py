@@ -7,24 +7,18 @@ their order is no ranking. Files without `qid` take the sizes of their queries f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ultr.errors import DataError
 from ultr.letor import svmlight
-
-SIDE_ENDINGS = (".query", ".group")
+from ultr.letor.keys import Strings, document_keys, offsets_of, query_keys
 
 _BLOCK_BYTES = 32 << 20
-_DOCID = re.compile(rb"docid\s*=\s*(\S+)")
-
-Strings = np.ndarray[tuple[int], np.dtype[np.str_]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class Letor:
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
         """[Q + 1] the row where each query begins, and N."""
-        return _offsets(self.qid)
+        return offsets_of(self.qid)
 
 
 def read_letor(
@@ -125,7 +119,7 @@ def _read(
             hint="check the path",
         )
     width = _width(max(b.features.shape[1] for b in blocks), wanted=n_features, path=path)
-    qid = _queries(
+    qid = query_keys(
         [q for b in blocks for q in b.qid],
         line=line,
         path=path,
@@ -136,7 +130,7 @@ def _read(
         features=np.concatenate([_widened(b.features, width) for b in blocks]),
         grade=np.concatenate([b.grade for b in blocks]),
         qid=qid,
-        doc=_documents([c for b in blocks for c in b.comment], qid=qid, line=line, path=path),
+        doc=document_keys([c for b in blocks for c in b.comment], qid=qid, line=line, path=path),
     )
 
 
@@ -173,114 +167,3 @@ def _width(found: int, *, wanted: int | None, path: Path) -> int:
 def _widened(features: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
     missing = width - features.shape[1]
     return np.pad(features, ((0, 0), (0, missing))) if missing else features
-
-
-def _queries(
-    qid: list[bytes],
-    *,
-    line: npt.NDArray[np.int64],
-    path: Path,
-    query_file: Path | None,
-    first_group: int,
-) -> Strings:
-    """[N] the queries' keys, from the lines or from the side file."""
-    absent = [not q for q in qid]
-    if all(absent):
-        side = query_file or _side_file(path)
-        return _grouped(side, n=len(qid), path=path, first_group=first_group)
-    if any(absent):
-        raise DataError(
-            "all lines of a file have a qid, or none has",
-            got=f"{path}, line {line[absent.index(True)]}: no qid",
-            hint="write `grade qid:q fid:value …`",
-        )
-    if query_file is not None:
-        raise DataError(
-            "the queries come from the lines or from a side file",
-            got=f"{path} has qid, and {query_file} was given",
-            hint="leave one of them out",
-        )
-    keys = np.array([q.decode("utf-8", "replace") for q in qid])
-    again = _first_again(keys)
-    if again is not None:
-        raise DataError(
-            "the rows of a query stand side by side",
-            got=f"{path}, line {line[again]}: qid {keys[again]} appears again after other queries",
-            hint="sort the file by qid",
-        )
-    return keys
-
-
-def _side_file(path: Path) -> Path:
-    stems = (path, path.with_suffix(""))
-    tried = [s.with_name(s.name + ending) for ending in SIDE_ENDINGS for s in stems]
-    found = next((t for t in tried if t != path and t.is_file()), None)
-    if found is None:
-        raise DataError(
-            "every document belongs to a query: `qid:` on its line, or a side file of query sizes",
-            got=f"{path} has no qid, and beside it is no {' or '.join(t.name for t in tried[::2])}",
-            hint="add qid:… to the lines, or a side file with the number of rows of each query",
-        )
-    return found
-
-
-def _grouped(side: Path, *, n: int, path: Path, first_group: int) -> Strings:
-    try:
-        sizes = [int(text) for text in side.read_text("ascii").split()]
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "a side file has the number of rows of a query on each line",
-            got=f"{side}: {error}",
-            hint="check the file",
-        ) from error
-    if min(sizes, default=0) < 1 or sum(sizes) != n:
-        raise DataError(
-            "the sizes of the queries are positive and add up to the rows of the file",
-            got=f"{side}: {len(sizes):,} sizes from {min(sizes, default=0):,}, together "
-            f"{sum(sizes):,}; {path} has {n:,} rows",
-            hint="take the side file that was written with this file",
-        )
-    groups = np.arange(first_group, first_group + len(sizes))
-    return np.repeat(groups, sizes).astype(np.str_)
-
-
-def _documents(
-    comments: list[bytes], *, qid: Strings, line: npt.NDArray[np.int64], path: Path
-) -> Strings:
-    begin = _offsets(qid)
-    within = np.arange(len(qid)) - np.repeat(begin[:-1], np.diff(begin)) + 1
-    doc: Any = np.char.add(np.char.add(qid, "-"), within.astype(np.str_))
-    found = [_DOCID.search(c) if c else None for c in comments]
-    if not any(found):
-        return _strings(doc)
-    keys = [
-        m[1].decode("utf-8", "replace") if m else str(d) for m, d in zip(found, doc, strict=True)
-    ]
-    doc = np.array(keys)
-    order = np.lexsort((doc, np.repeat(np.arange(len(begin) - 1), np.diff(begin))))
-    equal = (doc[order[1:]] == doc[order[:-1]]) & (qid[order[1:]] == qid[order[:-1]])
-    if equal.any():
-        row = order[1:][equal].min()
-        raise DataError(
-            "a document stands once in its query",
-            got=f"{path}, line {line[row]}: docid {doc[row]} again in query {qid[row]}",
-            hint="leave one of the rows out",
-        )
-    return _strings(doc)
-
-
-def _strings(keys: Any) -> Strings:
-    return np.asarray(keys, np.str_)
-
-
-def _offsets(qid: Strings) -> npt.NDArray[np.int64]:
-    begins = np.flatnonzero(qid[1:] != qid[:-1]) + 1
-    return np.concatenate([[0], begins, [len(qid)]]).astype(np.int64)
-
-
-def _first_again(qid: Strings) -> int | None:
-    """The first row of the first query that was left and comes again."""
-    begin = _offsets(qid)[:-1]
-    _, first = np.unique(qid[begin], return_index=True)
-    again = np.setdiff1d(np.arange(len(begin)), first)
-    return int(begin[again[0]]) if len(again) else None

@@ -23,7 +23,7 @@ MAX_GRADE = 30
 
 _LINE = re.compile(rb"([^\s#]+)(?:\s+qid:([^\s#]+))?(?:\s+([^#]*))?(?:#(.*))?$", re.DOTALL)
 _GRADE = re.compile(rb"\d+(\.0*)?")
-_SPACES = re.compile(rb" +\n *| {2,}|\n +")
+_SPACES = re.compile(rb" {2,}")
 _COLON, _SPACE, _END = b": \n"
 
 Ints = npt.NDArray[np.int64]
@@ -84,16 +84,17 @@ def _grades(texts: list[bytes], *, line: Ints, path: Path) -> npt.NDArray[np.int
 
 def _features(pairs: list[bytes], *, line: Ints, path: Path) -> Floats:
     """[n, F] from the `fid:value` pairs of n lines."""
-    text = b"\n".join(pairs).translate(bytes.maketrans(b"\t\r\f\v", b"    ")) + b"\n"
-    if _SPACES.search(text) or text.startswith(b" "):
-        text = _SPACES.sub(lambda m: b"\n" if b"\n" in m[0] else b" ", text).lstrip(b" ")
+    text = b"\n".join(p.strip() for p in pairs) + b"\n"
+    text = text.translate(bytes.maketrans(b"\t\r\f\v", b"    "))
+    if b"  " in text:
+        text = _SPACES.sub(b" ", text)
     per_row, wrong = _structure(np.frombuffer(text, np.uint8))
     if wrong is not None:
-        _fail("after grade and qid come pairs fid:value", _cut(pairs[wrong]), line[wrong], path)
+        _fail("after grade and qid come pairs fid:value", pairs[wrong], line[wrong], path)
     numbers = _numbers(text)
     if numbers is None:
         wrong = _not_a_number(pairs)
-        _fail("feature ids and values are numbers", _cut(pairs[wrong]), line[wrong], path)
+        _fail("feature ids and values are numbers", pairs[wrong], line[wrong], path)
     row = np.repeat(np.arange(len(pairs)), per_row)
     fid = numbers[::2]
     with np.errstate(over="ignore"):  # what overflows is infinite, and found below
@@ -172,7 +173,8 @@ def _cut(text: bytes) -> bytes:
 
 
 def _fail(rule: str, got: bytes | str, line: np.int64, path: Path) -> Never:
-    shown = got.decode("utf-8", "replace") if isinstance(got, bytes) else got
+    text = _cut(got).decode("utf-8", "replace") if isinstance(got, bytes) else got
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     raise DataError(
         rule,
         got=f"{path}, line {line}: {shown}",

@@ -17,7 +17,8 @@ from ultr.progress import progress
 from ultr.simulate.config import SimulateConfig
 from ultr.simulate.judged import JudgedSet, from_letor, synthetic
 from ultr.simulate.sessions import Streams, sessions
-from ultr.simulate.writers import WRITERS, write_judged
+from ultr.simulate.tables import write_judged
+from ultr.simulate.writers import WRITERS
 
 TRUTH = "truth.json"
 OUTPUTS = ("log.tsv", "log.parquet", "mapping.toml", "features.parquet", "judgments.parquet", TRUTH)

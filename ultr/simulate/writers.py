@@ -18,9 +18,6 @@ REGION = "0"
 CLICK_MS = 1000
 """A click on position k comes k seconds after its page, and the next page after all clicks."""
 
-_ROWS = 50_000
-"""Rows of features in a row group."""
-
 MAPPING = """\
 # Column mapping for `ultr ingest log.parquet --format table --mapping mapping.toml`.
 layout = "page"
@@ -180,32 +177,3 @@ WRITERS: dict[str, type[YandexWriter] | type[TableWriter]] = {
     "table": TableWriter,
 }
 """Format -> writer of its log."""
-
-
-def lake_key(judged: JudgedSet, *, form: str) -> Any:
-    """[Q] the queries' keys as a lake has them; the Yandex format's are `query:region`."""
-    if form == "yandex":
-        texts = judged.query_key.cast(pa.string())
-        return pc.binary_join_element_wise(texts, REGION, ":")
-    return judged.query_key
-
-
-def write_judged(folder: Path, *, judged: JudgedSet, form: str) -> None:
-    """`features.parquet` and `judgments.parquet`, of logged queries and of all others."""
-    query = np.repeat(np.arange(len(judged.sizes)), judged.sizes)
-    keys = pa.table(
-        {
-            "query_id": pc.take(lake_key(judged, form=form), pa.array(query)),
-            "doc_id": judged.doc_key,
-        }
-    )
-    grades = keys.append_column("grade", pa.array(judged.grade))
-    pq.write_table(grades, folder / "judgments.parquet", compression="zstd")
-    schema = keys.schema.append(pa.field("features", pa.list_(pa.float32())))
-    with pq.ParquetWriter(folder / "features.parquet", schema, compression="zstd") as file:
-        for first in range(0, len(query), _ROWS):
-            values = judged.features[first : first + _ROWS]
-            ends = pa.array(np.arange(len(values) + 1) * values.shape[1], pa.int32())
-            features = pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1)))
-            part = keys.slice(first, _ROWS).append_column("features", features)
-            file.write_table(part.cast(schema))
