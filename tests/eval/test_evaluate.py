@@ -128,6 +128,7 @@ def test_click_nll_is_for_methods_that_predict_probabilities(lake, feature_run, 
     ranks = np.exp(nll.mean(axis=(0, 1)))
     assert [got[f"perplexity@{k}"] for k in (1, 2, 3)] == pytest.approx(ranks, rel=1e-5)
     assert got["perplexity"] == pytest.approx(ranks.mean(), rel=1e-5)
+    assert "held_out_by" not in got
 
 
 def test_without_grades_only_the_clicks_are_evaluated(lake, feature_run, change):

@@ -1,6 +1,7 @@
 """Ranking metrics against their formulas, and against trec_eval's definitions in plain loops."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultr.errors import DataError
+from ultr.eval.documents import letor_documents
 from ultr.eval.ranking import CUTOFFS, ranking_metrics
 
 
@@ -76,6 +78,32 @@ def test_linear_gain_is_trec_eval(seed, levels):
     )
     for name, values in expected(scores, grades, query, document).items():
         np.testing.assert_allclose(got[name], values, atol=1e-6, rtol=0, err_msg=name)
+
+
+MQ2008 = Path(__file__).parents[3] / "shared" / "data" / "mq2008" / "S3.txt"
+
+
+@pytest.mark.skipif(not MQ2008.exists(), reason="needs ../shared/data")
+@pytest.mark.parametrize("feature", [0, 1, 38])
+def test_linear_gain_is_trec_eval_on_real_judgments_with_ties(feature):
+    runs, qrels = {}, {}
+    for line in MQ2008.read_text().splitlines():
+        grade, qid, *values = line.split("#")[0].split()
+        doc = line.split("docid = ")[1].split()[0]
+        runs.setdefault(qid, {})[doc] = float(np.float32(values[feature].split(":")[1]))
+        qrels.setdefault(qid, {})[doc] = int(grade)
+    want = [trec_eval(runs[q], qrels[q]) for q in runs if max(qrels[q].values()) > 0]
+    documents = letor_documents([MQ2008])
+    got = ranking_metrics(
+        documents.features[:, feature],
+        documents.grade,
+        query=documents.query,
+        document=documents.document,
+        max_grade=2,
+        gain="linear",
+    )
+    for name in want[0]:
+        np.testing.assert_allclose(got[name], [m[name] for m in want], atol=1e-6, err_msg=name)
 
 
 def one(scores, grades, *, gain="exponential", max_grade=4, document=None):

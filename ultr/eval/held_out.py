@@ -30,10 +30,12 @@ def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
         return {}
     f, g = run.list_logits(held_out)
     listwise = listwise_nll(f, g, clicks=clicks, where=held_out.where)
-    out = {"click_nll_listwise": float(listwise.sum() / clicks.sum())}
+    out: dict[str, Any] = {"click_nll_listwise": float(listwise.sum() / clicks.sum())}
     if run.config.get("predicts_probability"):
         out |= _per_impression(f + g, held_out)
-    return out | {"n_sessions": int(held_out.sessions.sum()), "held_out_by": by}
+    out["n_sessions"] = int(held_out.sessions.sum())
+    # Of all sessions nothing is held out, and the result must not say so.
+    return out if split == "all" else out | {"held_out_by": by}
 
 
 def _per_impression(logits: NDArray[np.float32], data: Lists) -> dict[str, float]:
