@@ -10,7 +10,8 @@ import pytest
 
 import ultr
 from ultr.errors import DataError, UltrError, UsageError
-from ultr.etl.ingest import IngestConfig, find_files, ingest
+from ultr.etl.ingest import IngestConfig, ingest
+from ultr.etl.sources import find_files
 
 YANDEX = IngestConfig(format="yandex")
 
@@ -92,6 +93,22 @@ def test_folders_and_globs(tmp_path):
             find_files([missing])
 
 
+def test_a_folder_of_logs_may_hold_the_lake_and_what_is_hidden(tmp_path):
+    made = log(tmp_path / "a.tsv", range(2))
+    ingest([tmp_path], lake=tmp_path / "lake", config=YANDEX)
+    log(tmp_path / ".checkpoints" / "b.tsv", range(2))
+    (tmp_path / "_SUCCESS").write_text("")
+    again = ingest([tmp_path], lake=tmp_path / "lake", config=YANDEX)
+    assert (again["files"], again["files_skipped"]) == (0, 1)
+    assert find_files([made, tmp_path / ".checkpoints" / ".." / "a.tsv", tmp_path / "*.tsv"]) == [made]
+
+
+def test_a_name_that_is_not_text(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tsv"))
+    ingest([log(path, range(2))], lake=tmp_path / "lake", config=YANDEX)
+    assert {r[0] for r in contents(tmp_path / "lake")} == {"\\xff.tsv"}
+
+
 @pytest.mark.parametrize("name", ['it\'s "odd".tsv', "new\nline.tsv", "$(touch x);.tsv", "a=b.tsv"])
 def test_names_of_files_are_only_names(tmp_path, name):
     ingest([log(tmp_path / name, range(2))], lake=tmp_path / "lake", config=YANDEX)
@@ -162,6 +179,65 @@ def test_id_rules_can_be_chosen_for_a_new_lake_only(tmp_path):
     other = IngestConfig(format="yandex", id_rules={"doc": "integer"})
     with pytest.raises(UltrError, match="fixed by its first ingest"):
         ingest([log(tmp_path / "b.tsv", range(2))], lake=lake, config=other)
+
+
+def test_the_same_rule_may_be_given_every_night(tmp_path):
+    config = IngestConfig(format="yandex", id_rules={"doc": "xxh3"})
+    for name in ("a.tsv", "b.tsv"):
+        ingest([log(tmp_path / name, range(2))], lake=tmp_path / "lake", config=config)
+    assert len(contents(tmp_path / "lake")) == 4
+
+
+def test_the_rule_is_decided_over_all_files_of_the_first_ingest(tmp_path):
+    numbers = log(tmp_path / "a.tsv", range(3))
+    words = tmp_path / "b.tsv"
+    words.write_text("9\t0\tQ\t7\t0\tx\ty\tz\n")
+    result = ingest([numbers, words], lake=tmp_path / "lake", config=YANDEX)
+    lake = ultr.open_lake(tmp_path / "lake")
+    assert (result["files"], result["sessions"], lake.rows("sessions")) == (2, 4, 4)
+    assert lake.manifest.ids["doc"] == "xxh3"
+    assert len(list((tmp_path / "lake" / "sessions").iterdir())) == 2
+
+
+def test_a_chosen_rule_that_does_not_hold_is_an_error(tmp_path):
+    path = tmp_path / "b.tsv"
+    path.write_text("9\t0\tQ\t7\t0\tx\ty\tz\n")
+    config = IngestConfig(format="yandex", id_rules={"doc": "integer"})
+    with pytest.raises(DataError, match="may not mix rules"):
+        ingest([path], lake=tmp_path / "lake", config=config)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_corrected_mapping_reads_the_file_again(tmp_path):
+    path, mapping = tmp_path / "a.csv", tmp_path / "map.toml"
+    path.write_text("q,d,rank,top,c\n1,5,1,2,0\n")
+    result = []
+    for position in ("rank", "top", "top"):
+        mapping.write_text(
+            f'[columns]\nquery="q"\ndocument="d"\nposition="{position}"\nclick="c"\n'
+        )
+        config = IngestConfig(format="table", mapping=mapping)
+        counts = ingest([path], lake=tmp_path / "lake", config=config)
+        rows = ultr.open_lake(tmp_path / "lake").read("sessions").to_pylist()
+        result.append((counts["files"], [r["position"] for r in rows]))
+    assert result == [(1, [[1]]), (1, [[2]]), (0, [[2]])]
+
+
+def test_folders_made_for_a_failed_lake_go_too(tmp_path):
+    (tmp_path / "bad.tsv").write_bytes(b"junk\n")
+    with pytest.raises(DataError):
+        ingest([tmp_path / "bad.tsv"], lake=tmp_path / "x" / "y" / "lake", config=YANDEX)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ultr.lake.pq.write_table", full)
+    with pytest.raises(DataError, match="No space left"):
+        ingest([log(tmp_path / "a.tsv", range(2))], lake=tmp_path / "lake", config=YANDEX)
+    assert not (tmp_path / "lake").exists()
 
 
 def test_clara2(real_data, tmp_path):

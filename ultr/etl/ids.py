@@ -18,16 +18,30 @@ from ultr.errors import DataError, UsageError
 
 RULES = ("integer", "hex", "xxh3")
 
-# At most 18 digits: every such number fits into an int64.
-_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
+_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _DIGEST = r"^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})$"
+
+
+class MixedIdsError(DataError):
+    """Keys that break a column's rule.
+
+    Args:
+        column: `query` or `doc`.
+        rule: the rule, what came, and what to do: as for every error.
+    """
+
+    def __init__(self, column: str, *, rule: str, got: str, hint: str) -> None:
+        self.column = column
+        super().__init__(rule, got=got, hint=hint)
 
 
 def detect_rule(keys: pl.Series) -> str:
     """The rule that fits all `keys` (text or integers)."""
-    if keys.dtype.is_integer() or _follows(keys, "integer").all():
+    text = keys.cast(pl.String)
+    if _follows(text, "integer").all():
         return "integer"
-    return "hex" if _follows(keys, "hex").all() else "xxh3"
+    is_one_digest = text.str.len_bytes().n_unique() == 1 and _follows(text, "hex").all()
+    return "hex" if is_one_digest else "xxh3"
 
 
 def to_id(keys: pl.Series, rule: str, *, column: str) -> pl.Series:
@@ -39,15 +53,17 @@ def to_id(keys: pl.Series, rule: str, *, column: str) -> pl.Series:
         column: what the keys are, for the error message: `query` or `doc`.
 
     Raises:
-        DataError: a key that is missing or does not follow the rule.
+        DataError: a key that is missing.
+        MixedIdsError: a key that does not follow the rule.
     """
-    if keys.dtype.is_integer() and rule == "integer":
+    if keys.dtype.is_integer() and keys.dtype != pl.UInt64 and rule == "integer":
         return _complete(keys, column).cast(pl.Int64).alias(f"{column}_id")
     text = _complete(keys.cast(pl.String), column)
     breaks = text.filter(~_follows(text, rule))
     if len(breaks):
-        raise DataError(
-            f"the {column} ids of this lake follow the rule `{rule}`, and may not mix rules",
+        raise MixedIdsError(
+            column,
+            rule=f"the {column} ids of this lake follow the rule `{rule}`, and may not mix rules",
             got=f"{len(breaks):,} of {len(text):,} keys do not, the first is {breaks[0]!r}",
             hint=f"correct the column, or ingest into a new lake with --id-rule {column}=xxh3",
         )
@@ -89,7 +105,8 @@ def parse_rules(assignments: Mapping[str, str]) -> dict[str, str]:
 def _follows(keys: pl.Series, rule: str) -> pl.Series:
     match rule:
         case "integer":
-            return keys.str.contains(_INTEGER)
+            fits = keys.cast(pl.Int64, strict=False).is_not_null()  # 19 digits may not
+            return keys.str.contains(_INTEGER) & fits
         case "hex":
             return keys.str.to_lowercase().str.contains(_DIGEST)
         case _:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
+import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from ultr.errors import DataError, UsageError
-from ultr.etl.ids import parse_rules
-from ultr.etl.write import ChunkWriter
-from ultr.lake import MANIFEST, Commit, create_lake
+from ultr.errors import UsageError
+from ultr.etl.counts import Counts, check_format, check_rate
+from ultr.etl.ids import MixedIdsError, parse_rules
+from ultr.etl.sources import find_files, source_name
+from ultr.etl.write import ChunkWriter, opened
 from ultr.logs import table, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
-from ultr.progress import progress
+from ultr.progress import Advance, progress
 
 Format = Literal["yandex", "table"]
 Reader = Callable[[Path], Iterator[Chunk]]
@@ -62,38 +61,13 @@ class IngestConfig:
         parse_rules(self.id_rules)
 
 
-@dataclass
-class _Counts:
-    lines: int = 0
-    used: int = 0
-    repeated: int = 0
-    ignored: int = 0
-    rejects: int = 0
-    sessions: int = 0
-    impressions: int = 0
-    clicks: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def add(self, chunk: Chunk) -> None:
-        """Count a chunk."""
-        self.lines += chunk.lines
-        self.used += chunk.used
-        self.repeated += chunk.repeated
-        self.ignored += chunk.ignored
-        self.rejects += chunk.rejects.height
-        self.sessions += chunk.pages.height
-        self.impressions += int(chunk.pages["position"].list.len().sum())
-        self.clicks += int(chunk.pages["click"].list.sum().sum())
-        self.reasons.update(dict(chunk.rejects["reason"].value_counts().iter_rows()))
-
-
 def ingest(
     sources: Sequence[Path], *, lake: Path, config: IngestConfig, quiet: bool = False
 ) -> dict[str, Any]:
     """Read raw logs into a lake; all of them, or nothing.
 
-    A file that the lake already holds, with the same size and modification time, is skipped; one
-    that changed replaces its own rows.
+    A file that the lake already holds, with the same size, modification time, format and mapping,
+    is skipped; one that changed replaces its own rows.
 
     Args:
         sources: files, folders, or globs.
@@ -111,21 +85,12 @@ def ingest(
         UsageError: no file matches.
     """
     began = time.monotonic()
-    files = find_files(sources)
-    read = _reader(config)
-    total, read_files = _Counts(), 0
+    source = _source(config)
+    files = find_files(sources, lake=lake)
     if config.is_dry_run:
-        for path in files:
-            for chunk in read(path):
-                total.add(chunk)
-        read_files = len(files)
+        total = _read_only(files, source.read)
     else:
-        with _new_or_open(lake, config) as change:
-            read_files = _ingest_files(
-                files, change=change, read=read, config=config, total=total, quiet=quiet
-            )
-            _check_rate(total, config)
-    size = sum(p.stat().st_size for p in files)
+        total = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
     seconds = time.monotonic() - began
     return {
         "lines": total.lines,
@@ -137,141 +102,102 @@ def ingest(
         "impressions": total.impressions,
         "clicks": total.clicks,
         "rejects_by_reason": dict(total.reasons.most_common()),
-        "files": read_files,
-        "files_skipped": len(files) - read_files,
-        "bytes": size,
+        "files": total.files,
+        "files_skipped": len(files) - total.files,
+        "bytes": total.size,
         "seconds": round(seconds, 3),
         "sessions_per_second": round(total.sessions / max(seconds, 1e-9)),
     }
 
 
-def find_files(sources: Sequence[Path]) -> list[Path]:
-    """The files that sources name: files, every file below a folder, or what a glob matches.
+class _Source(NamedTuple):
+    """A reader, and what else the rows depend on: a changed mapping makes a file worth reading."""
 
-    Raises:
-        UsageError: nothing matches one of them.
-    """
-    found: dict[Path, None] = {}
-    for source in sources:
-        if source.is_dir():
-            matches = [p for p in source.rglob("*") if p.is_file() and p.name[0] not in "._"]
-        elif source.exists() or not any(c in str(source) for c in "*?["):
-            matches = [source]
-        else:
-            anchor = Path(source.anchor) if source.anchor else Path()
-            matches = list(anchor.glob(str(source.relative_to(source.anchor))))
-        if not matches or not all(p.exists() for p in matches):
-            raise UsageError(
-                "a source is a file, a folder with files, or a glob that matches some",
-                got=str(source),
-                hint="check the path",
-            )
-        found.update(dict.fromkeys(sorted(matches)))
-    return list(found)
+    read: Reader
+    mapping: str
 
 
-def _reader(config: IngestConfig) -> Reader:
+def _source(config: IngestConfig) -> _Source:
     if config.format == "yandex":
-        return yandex.read
+        return _Source(yandex.read, "")
     mapping = None if config.mapping is None else read_mapping(config.mapping)
-    return functools.partial(table.read, mapping=mapping)
+    digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
+    return _Source(functools.partial(table.read, mapping=mapping), digest)
 
 
-class _new_or_open:  # noqa: N801  a context manager, named like a function
-    """A commit on the lake, which is made if it is new, and removed again if the job fails."""
+def _read_only(files: Sequence[Path], read: Reader) -> Counts:
+    total = Counts()
+    for path in files:
+        total.begin(path)
+        for chunk in read(path):
+            total.add(chunk)
+    return total
 
-    def __init__(self, root: Path, config: IngestConfig) -> None:
-        self.root, self.is_new = root, not (root / MANIFEST).exists()
-        self.had_folder = root.exists()
-        lake = create_lake(root)
-        if config.id_rules and lake.manifest.ids and lake.manifest.ids != config.id_rules:
-            raise UsageError(
-                "the id rules of a lake are fixed by its first ingest",
-                got=f"--id-rule {config.id_rules} for a lake with {lake.manifest.ids}",
-                hint="ingest into a new lake",
-            )
-        self.context = lake.commit("ultr ingest")
 
-    def __enter__(self) -> Commit:
-        return self.context.__enter__()
-
-    def __exit__(self, *error: Any) -> bool | None:
+def _ingest(
+    files: Sequence[Path], *, lake: Path, source: _Source, config: IngestConfig, quiet: bool
+) -> Counts:
+    """Write all files in one commit; start again where the detected id rule was too narrow."""
+    rules = dict(config.id_rules)
+    while True:
+        total, detected = Counts(), set[str]()
         try:
-            return self.context.__exit__(*error)
-        finally:
-            if error[0] is not None and self.is_new:
-                if not self.had_folder:
-                    shutil.rmtree(self.root, ignore_errors=True)
-                else:
-                    for path in self.root.iterdir():
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with opened(lake) as change:
+                detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
+                writer = ChunkWriter(change, rules)
+                with progress(
+                    "ingest", total=sum(p.stat().st_size for p in files), unit="B", quiet=quiet
+                ) as advance:
+                    for path in files:
+                        _ingest_file(
+                            path, writer=writer, source=source, total=total, advance=advance,
+                            config=config,
+                        )  # fmt: skip
+                check_rate(total, most=config.max_reject_rate)
+        except MixedIdsError as error:
+            if error.column not in detected:
+                raise
+            rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
+        else:
+            return total
 
 
-def _ingest_files(
-    files: Sequence[Path],
+def _ingest_file(
+    path: Path,
     *,
-    change: Commit,
-    read: Reader,
+    writer: ChunkWriter,
+    source: _Source,
+    total: Counts,
+    advance: Advance,
     config: IngestConfig,
-    total: _Counts,
-    quiet: bool,
-) -> int:
-    writer = ChunkWriter(change, config.id_rules)
-    taken = 0
-    size = sum(p.stat().st_size for p in files)
-    with progress("ingest", total=size, unit="B", quiet=quiet) as advance:
-        for path in files:
-            # Relative to the lake: the same wherever both are moved to, and two nights' files of
-            # one name stay two.
-            source = os.path.relpath(path.resolve(), change.root.resolve().parent)
-            status = path.stat()
-            mark = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-            known = change.manifest.sources.get(source, {})
-            if {k: known.get(k) for k in mark} == mark:
-                advance(status.st_size)
-                continue
-            taken += 1
-            for name in ("sessions", "queries", "documents", "rejects"):
-                change.remove(name, lambda f, s=source: f.matches(source=s))  # type: ignore[misc]
-            counts = _Counts()
-            for chunk in read(path):
-                writer.write(chunk, source=source)
-                counts.add(chunk)
-                total.add(chunk)
-                advance(chunk.size)
-            _check_format(path, counts, config)
-            change.manifest.sources[source] = {
-                **mark,
-                "format": config.format,
-                "lines": counts.lines,
-                "sessions": counts.sessions,
-                "impressions": counts.impressions,
-                "clicks": counts.clicks,
-                "rejects": counts.rejects,
-            }
-    return taken
-
-
-def _check_format(path: Path, counts: _Counts, config: IngestConfig) -> None:
-    if counts.sessions == 0:
-        raise DataError(
-            "a log must hold at least one page",
-            got=f"{path} read as {config.format}: {_reasons(counts)}",
-            hint="is this the right --format?",
-        )
-
-
-def _check_rate(total: _Counts, config: IngestConfig) -> None:
-    rate = total.rejects / max(total.lines, 1)
-    if rate > config.max_reject_rate:
-        raise DataError(
-            f"at most {config.max_reject_rate:.1%} of the lines may be rejected",
-            got=f"{total.rejects:,} of {total.lines:,} lines ({rate:.1%}): {_reasons(total)}",
-            hint="look at them with --dry-run; allow more with --max-reject-rate "
-            f"{min(1.0, rate + 0.01):.2f}",
-        )
-
-
-def _reasons(counts: _Counts) -> str:
-    shown = [f"{n:,} × {reason}" for reason, n in counts.reasons.most_common(5)]
-    return "; ".join(shown) or "no line that could be used"
+) -> None:
+    change = writer.change
+    name, status = source_name(path, lake=change.root), path.stat()
+    mark = {
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "format": config.format,
+        "mapping": source.mapping,
+    }
+    known = change.manifest.sources.get(name, {})
+    if {k: known.get(k) for k in mark} == mark:
+        advance(status.st_size)
+        return
+    for kind in ("sessions", "queries", "documents", "rejects"):
+        change.remove(kind, lambda f: f.matches(source=name))
+    counts = Counts()
+    total.begin(path)
+    for chunk in source.read(path):
+        writer.write(chunk, source=name)
+        counts.add(chunk)
+        total.add(chunk)
+        advance(chunk.size)
+    check_format(path, counts, form=config.format)
+    change.manifest.sources[name] = {
+        **mark,
+        "lines": counts.lines,
+        "sessions": counts.sessions,
+        "impressions": counts.impressions,
+        "clicks": counts.clicks,
+        "rejects": counts.rejects,
+    }

@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ultr.errors import DataError, UsageError
 from ultr.etl.ids import detect_rule, to_id
-from ultr.lake import Commit
+from ultr.lake import MANIFEST, Commit, create_lake
 from ultr.logs.chunk import Chunk
+
+
+@contextlib.contextmanager
+def opened(root: Path) -> Iterator[Commit]:
+    """A commit on the lake at `root`, which is made if it is new, and removed if the commit fails.
+
+    Raises:
+        DataError: the disk refuses; or as `create_lake` and `Lake.commit`.
+    """
+    had_lake = (root / MANIFEST).exists()
+    made = [p for p in (root, *root.parents) if not p.exists()]
+    try:
+        with create_lake(root).commit("ultr ingest") as change:
+            # Another job may have filled the lake since we looked: only an empty one is ours.
+            is_ours = not had_lake and change.manifest.version == 0
+            try:
+                yield change
+            except BaseException:
+                if is_ours:
+                    _remove(root, made)
+                raise
+    except OSError as error:
+        raise DataError(
+            "the logs must be readable and the lake's folder writable",
+            got=str(error),
+            hint="check permissions and free space; the lake is as it was",
+        ) from error
+
+
+def _remove(root: Path, made: list[Path]) -> None:
+    """Take away the lake, and the folders that were made for it, innermost first."""
+    for path in root.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with contextlib.suppress(OSError):  # someone else may have begun to use one
+        for folder in made:
+            folder.rmdir()
 
 
 class ChunkWriter:
@@ -18,9 +60,19 @@ class ChunkWriter:
         change: the commit.
         rules: `query` and `doc` -> id rule, where the user chose one; others are detected in the
             first chunk of a new lake.
+
+    Raises:
+        UsageError: a chosen rule is not the one that the lake has.
     """
 
     def __init__(self, change: Commit, rules: dict[str, str]) -> None:
+        ids = change.manifest.ids
+        if any(ids.get(column, rule) != rule for column, rule in rules.items()):
+            raise UsageError(
+                "the id rules of a lake are fixed by its first ingest",
+                got=f"{rules} for a lake with {ids}",
+                hint="ingest into a new lake, or leave --id-rule out",
+            )
         self.change = change
         self.change.manifest.ids.update(rules)
 

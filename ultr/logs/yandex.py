@@ -25,8 +25,9 @@ NO_PAGE = "click on a url that no page of its session shows at or before it"
 def read(path: Path) -> Iterator[Chunk]:
     """Read a Yandex log in chunks cut between sessions.
 
-    The query's key is `query:region`, since the same words ask for other things elsewhere. The
-    first page's number of columns is the file's: a row with another one was cut or joined.
+    The query's key is `query:region`, since the same words ask for other things elsewhere. Pages
+    with fewer urls than others are padded with tabs: a row with another number of columns than
+    most of its file was cut or joined.
 
     Raises:
         DataError: the file is missing, empty, damaged, or not text.
@@ -56,20 +57,20 @@ def _after_last_session(data: bytes) -> int:
 
 
 def _fields(rows: pl.DataFrame) -> pl.DataFrame:
-    field = pl.col("field").list
+    text, field = pl.col("text").str.strip_chars_end("\r"), pl.col("field").list
     return rows.with_columns(
-        field=pl.col("text").str.strip_chars_end("\r").str.split("\t")
+        field=text.str.strip_chars_end("\t").str.split("\t"),
+        width=text.str.count_matches("\t", literal=True) + 1,
     ).with_columns(
         session=field.get(0, null_on_oob=True),
         time=field.get(1, null_on_oob=True).cast(pl.Int64, strict=False),
         kind=field.get(2, null_on_oob=True),
-        width=field.len(),
     )
 
 
 def _page_width(rows: pl.DataFrame) -> int:
-    widths = rows.filter(pl.col("kind") == "Q")["width"]
-    return int(widths[0]) if len(widths) else _FIRST_URL + 10
+    widths = rows.filter(pl.col("kind") == "Q")["width"].mode()
+    return int(widths.to_numpy().max()) if len(widths) else _FIRST_URL + 10
 
 
 def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Block) -> Chunk:
@@ -102,12 +103,8 @@ def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Bl
 
 def _reason(width: int) -> pl.Expr:
     """Why a line cannot be used; null where it can."""
-    urls = pl.col("field").list.slice(_FIRST_URL)
-    shown = urls.list.eval(pl.element().filter(pl.element() != "")).list.len()
-    # Padding stands at the end: a gap would shift the positions of all results after it.
-    last_shown = urls.list.eval((pl.element() != "").arg_true().max() + 1).list.first().fill_null(0)
-    url = pl.col("field").list.get(3, null_on_oob=True).fill_null("")
-    padding = pl.col("field").list.slice(4).list.join("") != ""
+    field = pl.col("field").list
+    key = field.get(3, null_on_oob=True).fill_null("")
     is_page = pl.col("kind") == "Q"
     return (
         pl.when(pl.col("width") < 4)
@@ -119,30 +116,30 @@ def _reason(width: int) -> pl.Expr:
         .when(pl.col("time").is_null() | (pl.col("time") < 0))
         .then(pl.lit("time is not a whole number from 0"))
         .when(is_page & (pl.col("width") != width))
-        .then(pl.lit("page with another number of columns than the file's first"))
-        .when(is_page & (url == ""))
+        .then(pl.lit("page with another number of columns than most of its file"))
+        .when(is_page & (key == ""))
         .then(pl.lit("no query"))
-        .when(is_page & (shown == 0))
+        .when(is_page & (field.len() <= _FIRST_URL))
         .then(pl.lit("page without a url"))
-        .when(is_page & (shown != last_shown))
+        # Padding stands at the end: a gap would shift the positions of all results after it.
+        .when(is_page & field.slice(_FIRST_URL).list.contains(""))
         .then(pl.lit("page with a gap between urls"))
-        .when(~is_page & (url == ""))
+        .when(~is_page & (key == ""))
         .then(pl.lit("click without a url"))
-        .when(~is_page & padding)
+        .when(~is_page & (field.len() > 4))
         .then(pl.lit("click with more than 4 columns"))
     )
 
 
 def _pages(good: pl.DataFrame) -> pl.DataFrame:
     field = pl.col("field").list
-    urls = field.slice(_FIRST_URL).list.eval(pl.element().filter(pl.element() != ""))
     region = field.get(4).str.replace(r"^(\d+)\.0$", "$1")  # CLARA2 writes regions as 0.0
     pages = good.filter(pl.col("kind") == "Q").select(
         "session",
         "time",
         ordinal="line",
         query_key=pl.concat_str(field.get(3), region, separator=":"),
-        doc_key=urls,
+        doc_key=field.slice(_FIRST_URL),
     )
     size = pl.col("doc_key").list.len().cast(pl.Int64)
     return pages.with_row_index("page").with_columns(size=size, begin=size.cum_sum() - size)
@@ -151,11 +148,13 @@ def _pages(good: pl.DataFrame) -> pl.DataFrame:
 def _attach(clicks: pl.DataFrame, pages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each click its page and place; and the clicks that fit none."""
     clicks = clicks.select("session", "time", "line", "text", doc_key=pl.col("field").list.get(3))
-    clicked_sessions = pages.join(clicks.select("session").unique(), on="session", how="semi")
     shown = (
-        clicked_sessions.with_columns(place=pl.int_ranges(0, pl.col("size")))
+        # Only what was clicked somewhere in its session: one in ten of what was shown.
+        pages.join(clicks, on="session", how="semi")
+        .with_columns(place=pl.int_ranges(0, pl.col("size")))
         .select("session", "time", "page", "begin", "doc_key", "place", line="ordinal")
         .explode("doc_key", "place", empty_as_null=False, keep_nulls=False)
+        .join(clicks, on=["session", "doc_key"], how="semi", maintain_order="left")
         # A url that its page shows twice: the higher position takes the click.
         .unique(["page", "doc_key"], keep="first", maintain_order=True)
     )

@@ -1,0 +1,61 @@
+"""Which raw files a call names, and what a lake calls them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ultr.errors import UsageError
+
+
+def find_files(sources: Sequence[Path], *, lake: Path | None = None) -> list[Path]:
+    """The files that sources name: files, every file below a folder, or what a glob matches.
+
+    Hidden files (`.x`, `_SUCCESS`) of folders are left out, and so is the lake, which may stand
+    beside its logs. A file that is named twice is found once.
+
+    Raises:
+        UsageError: nothing matches one of them, or what matches is no file.
+    """
+    found: dict[Path, Path] = {}
+    for source in sources:
+        matches = _below(source, lake=lake) if source.is_dir() else _matches(source)
+        if not matches:
+            raise UsageError(
+                "a source is a file, a folder with files, or a glob that matches some",
+                got=str(source),
+                hint="check the path",
+            )
+        for path in sorted(matches):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def source_name(path: Path, *, lake: Path) -> str:
+    """What the lake calls a raw file: its path as seen from the lake's parent folder.
+
+    It is the same however the path was written and wherever logs and lake are moved together, and
+    the files of two nights that have one name stay two. It is never used as a path.
+    """
+    relative = os.path.relpath(path.resolve(), lake.resolve().parent)
+    # A name may hold any bytes; text in Parquet and JSON may not.
+    return os.fsencode(relative).decode("utf-8", errors="backslashreplace")
+
+
+def _below(folder: Path, *, lake: Path | None) -> list[Path]:
+    own = None if lake is None else lake.resolve()
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+        and (own is None or own not in path.resolve().parents)
+    ]
+
+
+def _matches(source: Path) -> list[Path]:
+    if source.exists() or not any(c in str(source) for c in "*?["):
+        return [source] if source.is_file() else []
+    anchor = Path(source.anchor) if source.anchor else Path()
+    return [p for p in anchor.glob(str(source.relative_to(source.anchor))) if p.is_file()]
