@@ -11,6 +11,10 @@ from ultr.model import MLP, Linear, RankerSpec, TableRanker
 
 Method = Literal["dla", "naive", "ipw"]
 
+_RATE = {"mlp": 3e-3, "linear": 1e-2, "table": 3e-2}
+_DECAY = {"mlp": 3.0, "linear": 1e-2, "table": 1e-2}
+_JOINT_DECAY = {"mlp": 1.0, "linear": 1e-2}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -24,10 +28,12 @@ class TrainConfig:
         ranker: mlp, linear, or table (one score per query-document pair, needs no features).
         hidden: widths of the MLP's hidden layers.
         propensities: for ipw, a Parquet file with `position, propensity`, or a truth.json.
-        ranker_rate: AdamW learning rate of the ranker.
+        ranker_rate: AdamW learning rate of the ranker; None takes the measured one of the ranker.
         propensity_rate: Adam learning rate of the propensity model. Much faster than the ranker's
             on purpose: at equal rates the ranker absorbs the position bias.
-        weight_decay: of the ranker, decoupled from the gradient.
+        weight_decay: of the ranker, decoupled from the gradient; None takes the measured one.
+        is_refitted: for DLA with an MLP, learn the propensities jointly first, then fit the ranker
+            with them held still (`ultr.train.phases` says why).
         clip_norm: bound on the global norm of each tower's gradient.
         max_weight: bound on inverse propensities and inverse relevances.
         weighting: what a query counts for: its `session`s, `query` (all alike), or `sqrt`.
@@ -47,9 +53,10 @@ class TrainConfig:
     ranker: Literal["mlp", "linear", "table"] = "mlp"
     hidden: tuple[int, ...] = (64, 32)
     propensities: Path | None = None
-    ranker_rate: float = 3e-3
+    ranker_rate: float | None = None
     propensity_rate: float = 3e-2
-    weight_decay: float = 1e-2
+    weight_decay: float | None = None
+    is_refitted: bool = True
     clip_norm: float = 5.0
     max_weight: float = 100.0
     weighting: Literal["session", "query", "sqrt"] = "session"
@@ -68,7 +75,7 @@ class TrainConfig:
             UsageError: a value out of its range, or a combination that means nothing.
         """
         for name in ("ranker_rate", "propensity_rate", "clip_norm", "documents_per_batch"):
-            if not getattr(self, name) > 0:
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise _out_of_range(name, "above 0", getattr(self, name))
         for name in ("evaluations", "evaluation_steps", "min_evaluations", "patience"):
             if getattr(self, name) < 1:
@@ -83,6 +90,20 @@ class TrainConfig:
                 got=f"method={self.method}, propensities={self.propensities}",
                 hint="ultr train --method ipw --propensities truth.json",
             )
+
+    @property
+    def rate(self) -> float:
+        """The ranker's learning rate."""
+        return _RATE[self.ranker] if self.ranker_rate is None else self.ranker_rate
+
+    @property
+    def decay(self) -> float:
+        """The ranker's weight decay."""
+        return _DECAY[self.ranker] if self.weight_decay is None else self.weight_decay
+
+    def joint_decay(self, ranker: str) -> float:
+        """The weight decay of a ranker that learns beside the propensity model."""
+        return _JOINT_DECAY[ranker]
 
     def ranker_spec(self) -> RankerSpec:
         """The ranker that `ranker` and `hidden` describe."""

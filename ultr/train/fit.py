@@ -19,7 +19,8 @@ from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
 from ultr.model import RankerSpec
 from ultr.train.config import TrainConfig
-from ultr.train.loop import Fitted, train
+from ultr.train.loop import Fitted
+from ultr.train.phases import train_method
 from ultr.train.propensities import read_propensities, write_propensities
 from ultr.train.run import Run, open_run, save_params
 
@@ -56,6 +57,7 @@ def fit(
     chosen = config if config is not None else TrainConfig(**settings)
     spec, root = chosen.ranker_spec(), Path(run)
     training, held_out, selected_by = _splits(data, spec)
+    sessions = int(data.split("train", by=selected_by).sessions.sum())
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
@@ -79,11 +81,11 @@ def fit(
             log.flush()
             on_epoch(line)
 
-        fitted = train(
+        fitted = train_method(
             training,
             held_out,
-            spec=spec,
             config=chosen,
+            sessions=sessions,
             log_propensity=log_propensity,
             on_epoch=record,
         )

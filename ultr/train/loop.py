@@ -63,7 +63,9 @@ def train(
     *,
     spec: RankerSpec,
     config: TrainConfig,
+    sessions: int,
     log_propensity: jax.Array | None,
+    is_frozen: bool,
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> Fitted:
     """Fit ranker and propensity model; keep the best state by held-out click likelihood.
@@ -73,7 +75,10 @@ def train(
         held_out: the validation split.
         spec: the ranker.
         config: everything else.
-        log_propensity: `[P]` given log propensities, for ipw.
+        sessions: that the training split stands for, those without a click included: they
+            contribute nothing to these objectives and are left out of `data`, exactly.
+        log_propensity: `[P]` log propensities to start from; all alike by default.
+        is_frozen: hold the propensities still.
         on_epoch: receives one line of measurements per evaluation.
 
     Raises:
@@ -88,6 +93,7 @@ def train(
         spec=spec,
         config=config,
         log_propensity=jnp.zeros(n_positions) if log_propensity is None else log_propensity,
+        is_frozen=is_frozen,
     )
     arrays, held_arrays = (_on_device(d, spec, config.weighting) for d in (data, held_out))
     shape, held_shape = (
@@ -110,7 +116,7 @@ def train(
         took.append((middle - start, time.perf_counter() - middle))
         line = _summary(measured, epoch=epoch, held_out_nll=float(nll / clicks))
         _check_finite(line, measured, epoch=epoch)
-        sessions_per_second = passes * int(data.sessions.sum()) / took[-1][0]
+        sessions_per_second = passes * sessions / took[-1][0]
         on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
         may_select = evaluation >= min(config.min_evaluations, config.evaluations)
         if may_select and line["click_nll_listwise"] < best.click_nll:
@@ -126,7 +132,7 @@ def train(
         seconds=time.perf_counter() - began,
         compile_seconds=float(max(0.0, sum(took[0]) - usual.sum())) if len(took) > 1 else 0.0,
         steps_seconds=float(usual[0]) * len(took),
-        sessions=int(data.sessions.sum()),
+        sessions=sessions,
     )
 
 
@@ -142,18 +148,22 @@ def _start(
     spec: RankerSpec,
     config: TrainConfig,
     log_propensity: jax.Array,
+    is_frozen: bool = False,
 ) -> tuple[Model, State]:
     ranker = spec.build(n_features=n_features, n_documents=n_documents, rngs=nnx.Rngs(config.seed))
     propensity = PositionBias(len(log_propensity))
-    propensity.logits[...] = log_propensity
+    # A copy: steps donate their buffers, and the caller keeps what it gave.
+    propensity.logits[...] = jnp.copy(log_propensity)
     split = [nnx.split(m) for m in (ranker, propensity)]
     params = Towers(*(p for _, p in split))
     optimizers = Towers(
         optax.chain(
             optax.clip_by_global_norm(config.clip_norm),
-            optax.adamw(config.ranker_rate, weight_decay=config.weight_decay),
+            optax.adamw(config.rate, weight_decay=config.decay),
         ),
-        optax.chain(
+        optax.set_to_zero()
+        if is_frozen
+        else optax.chain(
             optax.clip_by_global_norm(config.clip_norm), optax.adam(config.propensity_rate)
         ),
     )
