@@ -14,7 +14,9 @@ import pytest
 import ultr
 from ultr.errors import DataError, UsageError
 from ultr.train import TrainConfig
-from ultr.train.loop import _on_device, _start
+from ultr.train.device import on_device
+from ultr.train.phases import explains_better
+from ultr.train.start import start
 from ultr.train.step import gather, logits, update
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
@@ -60,6 +62,27 @@ def test_without_position_bias_dla_equals_naive(planted, tmp_path):
     assert np.corrcoef(*scores)[0, 1] > 0.99
 
 
+def test_by_default_the_ranker_is_refitted_with_propensities_that_were_learned_jointly(
+    log, tmp_path
+):
+    run = ultr.fit(log[0], run=tmp_path / "run", documents_per_batch=128)
+    assert rmse(run) < 0.05
+    assert correlation(run, log) > 0.97
+    lines = [json.loads(line) for line in (run.root / "metrics.jsonl").read_text().splitlines()]
+    assert {line["phase"] for line in lines} == {"joint, linear", "joint, mlp", "refit"}
+
+
+def test_the_flexible_model_has_to_be_better_by_two_standard_errors():
+    rng = np.random.default_rng(0)
+    clicks = rng.integers(1, 50, 400).astype(float)
+    nll = clicks * rng.uniform(1.5, 2.5, 400)
+    noise = clicks * rng.normal(0, 0.1, 400)
+    noise -= clicks * noise.sum() / clicks.sum()
+    error = np.sqrt((noise**2).sum()) / clicks.sum()
+    for gain, expected in ((1.5, False), (2.5, True), (-3.0, False)):
+        assert explains_better(nll + noise - gain * error * clicks, nll, clicks) is expected
+
+
 def test_ipw_uses_what_it_is_given(log, tmp_path):
     path = tmp_path / "given.parquet"
     pq.write_table(pa.table({"position": range(1, 6), "propensity": EXAMINATION * 0.5}), path)
@@ -74,7 +97,7 @@ def test_a_run_opens_to_the_same_scores_and_knows_itself(run, log):
     lines = [json.loads(line) for line in (run.root / "metrics.jsonl").read_text().splitlines()]
     (best,) = [line for line in lines if line["epoch"] == run.summary["best_epoch"]]
     assert best["click_nll_listwise"] == run.summary["click_nll_listwise"]
-    eligible = lines[TrainConfig().min_evaluations - 1 :]
+    eligible = [line for line in lines if line["total_steps"] >= TrainConfig().min_steps]
     assert best["click_nll_listwise"] == min(line["click_nll_listwise"] for line in eligible)
 
 
@@ -99,13 +122,14 @@ def test_the_table_ranker_needs_no_features(log, tmp_path):
 def one_batch(data, **settings):
     config = TrainConfig(**settings)
     spec = config.ranker_spec()
-    model, state = _start(
-        data.n_features, data.n_documents, spec=spec, config=config, log_propensity=jnp.zeros(5)
-    )
+    model, state = start(
+        n_features=data.n_features, n_documents=data.n_documents, config=config, decay=0.1,
+        log_propensity=jnp.zeros(5), is_frozen=False,
+    )  # fmt: skip
     from ultr.data import batch_shape, epoch_plan
 
     plan = epoch_plan(data, batch_shape(data, documents=200), seed=0, epoch=1)
-    batch = gather(_on_device(data, spec, "session"), jax.tree.map(lambda a: a[0], plan))
+    batch = gather(on_device(data, spec, "session"), jax.tree.map(lambda a: a[0], plan))
     return model, state, batch
 
 

@@ -12,8 +12,7 @@ from ultr.model import MLP, Linear, RankerSpec, TableRanker
 Method = Literal["dla", "naive", "ipw"]
 
 _RATE = {"mlp": 3e-3, "linear": 1e-2, "table": 3e-2}
-_DECAY = {"mlp": 3.0, "linear": 1e-2, "table": 1e-2}
-_JOINT_DECAY = {"mlp": 1.0, "linear": 1e-2}
+_DECAYS = {"mlp": (3.0, 10.0), "linear": (1e-2,), "table": (1e-2,)}
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class TrainConfig:
         ranker_rate: AdamW learning rate of the ranker; None takes the measured one of the ranker.
         propensity_rate: Adam learning rate of the propensity model. Much faster than the ranker's
             on purpose: at equal rates the ranker absorbs the position bias.
-        weight_decay: of the ranker, decoupled from the gradient; None takes the measured one.
+        weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
+            by held-out clicks.
         is_refitted: for DLA with an MLP, learn the propensities jointly first, then fit the ranker
             with them held still (`ultr.train.phases` says why).
         clip_norm: bound on the global norm of each tower's gradient.
@@ -42,8 +42,8 @@ class TrainConfig:
             and kept; 0 keeps the parameters themselves.
         evaluations: of the held-out click likelihood, at most.
         evaluation_steps: least number of steps between two; at least one pass over the lists.
-        min_evaluations: before a state may be selected, so that a curve that runs away before the
-            ranker has learned anything is not kept.
+        min_steps: before a state may be selected: held-out clicks of a few queries are too noisy
+            to stop early on, and a curve that runs away at the start must not be kept.
         patience: evaluations without a better one before training ends.
         seed: of parameters and order.
     """
@@ -64,8 +64,8 @@ class TrainConfig:
     averaging: float = 0.95
     evaluations: int = 60
     evaluation_steps: int = 16
-    min_evaluations: int = 3
-    patience: int = 8
+    min_steps: int = 160
+    patience: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class TrainConfig:
         for name in ("ranker_rate", "propensity_rate", "clip_norm", "documents_per_batch"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise _out_of_range(name, "above 0", getattr(self, name))
-        for name in ("evaluations", "evaluation_steps", "min_evaluations", "patience"):
+        for name in ("evaluations", "evaluation_steps", "patience"):
             if getattr(self, name) < 1:
                 raise _out_of_range(name, "at least 1", getattr(self, name))
         if not 0 <= self.averaging < 1:
@@ -97,13 +97,9 @@ class TrainConfig:
         return _RATE[self.ranker] if self.ranker_rate is None else self.ranker_rate
 
     @property
-    def decay(self) -> float:
-        """The ranker's weight decay."""
-        return _DECAY[self.ranker] if self.weight_decay is None else self.weight_decay
-
-    def joint_decay(self, ranker: str) -> float:
-        """The weight decay of a ranker that learns beside the propensity model."""
-        return _JOINT_DECAY[ranker]
+    def decays(self) -> tuple[float, ...]:
+        """The ranker's weight decay, or those to choose among."""
+        return _DECAYS[self.ranker] if self.weight_decay is None else (self.weight_decay,)
 
     def ranker_spec(self) -> RankerSpec:
         """The ranker that `ranker` and `hidden` describe."""

@@ -140,7 +140,15 @@ def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
             got=f"{training.n_lists} and {held_out.n_lists} lists",
             hint="ingest more of the log",
         )
+    if by == "query":
+        training, held_out = _whole_queries(training), _whole_queries(held_out)
     return training, held_out, by
+
+
+def _whole_queries(data: Lists) -> Lists:
+    """Lists that differ only in the split of their sessions become one."""
+    unsplit = np.zeros_like(data.session_split)
+    return dataclasses.replace(data, session_split=unsplit).merge_clicks()
 
 
 def _claim(root: Path, *, overwrite: bool) -> None:

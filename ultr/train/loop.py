@@ -11,17 +11,17 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from flax import nnx
+from numpy.typing import NDArray
 
-from ultr.data import Lists, batch_shape, epoch_plan
+from ultr.data import Lists, Plan, batch_shape, epoch_plan
 from ultr.errors import DataError
-from ultr.model import PositionBias, RankerSpec
-from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive
 from ultr.train.config import TrainConfig
-from ultr.train.step import Arrays, Model, State, Towers, click_nll, run_epoch
+from ultr.train.device import on_device
+from ultr.train.start import start
+from ultr.train.step import Model, Towers, click_nll, run_epoch
 
 T = TypeVar("T")
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Fitted:
         best_epoch: its epoch, from 1.
         epochs: epochs that were run.
         click_nll_listwise: its held-out listwise click NLL, nats per click.
+        query_nll: `[Q]` its sum over the clicks of each held-out query.
         seconds: wall time of everything.
         compile_seconds: of the first epoch and the first evaluation, over what a later one takes.
         steps_seconds: wall time of the epochs alone, compilation left out.
@@ -45,6 +46,7 @@ class Fitted:
     best_epoch: int
     epochs: int
     click_nll_listwise: float
+    query_nll: Floats
     seconds: float
     compile_seconds: float
     steps_seconds: float
@@ -55,15 +57,16 @@ class _Best(NamedTuple):
     click_nll: float
     evaluation: int
     params: Towers
+    nll: Floats
 
 
 def train(
     data: Lists,
     held_out: Lists,
     *,
-    spec: RankerSpec,
     config: TrainConfig,
     sessions: int,
+    decay: float | None = None,
     log_propensity: jax.Array | None,
     is_frozen: bool,
     on_epoch: Callable[[dict[str, Any]], None],
@@ -73,10 +76,10 @@ def train(
     Args:
         data: the training split.
         held_out: the validation split.
-        spec: the ranker.
-        config: everything else.
+        config: the settings.
         sessions: that the training split stands for, those without a click included: they
             contribute nothing to these objectives and are left out of `data`, exactly.
+        decay: weight decay of the ranker; the first of the configuration's by default.
         log_propensity: `[P]` log propensities to start from; all alike by default.
         is_frozen: hold the propensities still.
         on_epoch: receives one line of measurements per evaluation.
@@ -87,41 +90,46 @@ def train(
     began = time.perf_counter()
     n_positions = max(data.max_position, held_out.max_position)
     n_documents = 1 + int(max(data.doc_row.max(initial=0), held_out.doc_row.max(initial=0)))
-    model, state = _start(
-        data.n_features,
-        n_documents,
-        spec=spec,
+    model, state = start(
+        n_features=data.n_features,
+        n_documents=n_documents,
         config=config,
+        decay=config.decays[0] if decay is None else decay,
         log_propensity=jnp.zeros(n_positions) if log_propensity is None else log_propensity,
         is_frozen=is_frozen,
     )
-    arrays, held_arrays = (_on_device(d, spec, config.weighting) for d in (data, held_out))
+    spec = config.ranker_spec()
+    arrays, held_arrays = (on_device(d, spec, config.weighting) for d in (data, held_out))
     shape, held_shape = (
         batch_shape(d, documents=config.documents_per_batch) for d in (data, held_out)
     )
     held_plan = epoch_plan(held_out, held_shape, seed=config.seed, epoch=0)
+    held_clicks = float(held_arrays.clicks.sum())
     passes = max(1, math.ceil(config.evaluation_steps / shape.batches))
-    best = _Best(math.inf, 0, state.params)
+    per_evaluation = passes * shape.batches
+    min_evaluations = min(math.ceil(config.min_steps / per_evaluation), config.evaluations)
+    best = _Best(math.inf, 0, state.params, np.zeros(0))
     took: list[tuple[float, float]] = []
     for evaluation in range(1, config.evaluations + 1):
-        if evaluation > max(best.evaluation, config.min_evaluations) + config.patience:
+        if evaluation > max(best.evaluation, min_evaluations) + config.patience:
             break
-        start = time.perf_counter()
+        before = time.perf_counter()
         for epoch in range((evaluation - 1) * passes + 1, evaluation * passes + 1):
             plan = epoch_plan(data, shape, seed=config.seed, epoch=epoch)
             state, measured = _wait(run_epoch(model, state, arrays, plan))
         middle = time.perf_counter()
         kept = state.averaged if config.averaging else state.params
-        nll, clicks = np.asarray(click_nll(model, kept, held_arrays, held_plan))
-        took.append((middle - start, time.perf_counter() - middle))
-        line = _summary(measured, epoch=epoch, held_out_nll=float(nll / clicks))
+        nll = np.asarray(click_nll(model, kept, held_arrays, held_plan), np.float64)
+        took.append((middle - before, time.perf_counter() - middle))
+        line = _summary(measured, epoch=epoch, held_out_nll=float(nll.sum() / held_clicks))
         _check_finite(line, measured, epoch=epoch)
         sessions_per_second = passes * sessions / took[-1][0]
+        line["total_steps"] = int(state.step)
         on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
-        may_select = evaluation >= min(config.min_evaluations, config.evaluations)
-        if may_select and line["click_nll_listwise"] < best.click_nll:
+        if evaluation >= min_evaluations and line["click_nll_listwise"] < best.click_nll:
             # A copy: the next epoch donates this state's buffers.
-            best = _Best(line["click_nll_listwise"], evaluation, jax.tree.map(jnp.copy, kept))
+            copied = jax.tree.map(jnp.copy, kept)
+            best = _Best(line["click_nll_listwise"], evaluation, copied, nll)
     usual = np.median(np.asarray(took[1:] or took), axis=0)
     return Fitted(
         model=model,
@@ -129,6 +137,7 @@ def train(
         best_epoch=best.evaluation * passes,
         epochs=len(took) * passes,
         click_nll_listwise=best.click_nll,
+        query_nll=_by_query(best.nll, held_out, held_plan),
         seconds=time.perf_counter() - began,
         compile_seconds=float(max(0.0, sum(took[0]) - usual.sum())) if len(took) > 1 else 0.0,
         steps_seconds=float(usual[0]) * len(took),
@@ -136,102 +145,15 @@ def train(
     )
 
 
+def _by_query(nll: Floats, data: Lists, plan: Plan) -> Floats:
+    is_list = plan.list < data.n_lists
+    query = data.list_query[plan.list[is_list]]
+    return np.bincount(query, nll[is_list], minlength=len(data.query_id)).astype(np.float64)
+
+
 def _wait(result: T) -> T:
     jax.block_until_ready(result)  # type: ignore[no-untyped-call]
     return result
-
-
-def _start(
-    n_features: int,
-    n_documents: int,
-    *,
-    spec: RankerSpec,
-    config: TrainConfig,
-    log_propensity: jax.Array,
-    is_frozen: bool = False,
-) -> tuple[Model, State]:
-    ranker = spec.build(n_features=n_features, n_documents=n_documents, rngs=nnx.Rngs(config.seed))
-    propensity = PositionBias(len(log_propensity))
-    # A copy: steps donate their buffers, and the caller keeps what it gave.
-    propensity.logits[...] = jnp.copy(log_propensity)
-    split = [nnx.split(m) for m in (ranker, propensity)]
-    params = Towers(*(p for _, p in split))
-    optimizers = Towers(
-        optax.chain(
-            optax.clip_by_global_norm(config.clip_norm),
-            optax.adamw(config.rate, weight_decay=config.decay),
-        ),
-        optax.set_to_zero()
-        if is_frozen
-        else optax.chain(
-            optax.clip_by_global_norm(config.clip_norm), optax.adam(config.propensity_rate)
-        ),
-    )
-    memory = Towers(*(o.init(p) for o, p in zip(optimizers, params, strict=True)))
-    model = Model(Towers(*(g for g, _ in split)), optimizers, config.averaging, objective(config))
-    averaged = jax.tree.map(jnp.copy, params)
-    return model, State(params, averaged, memory, jnp.zeros(3), jnp.zeros((), jnp.int32))
-
-
-def objective(config: TrainConfig) -> Callable[..., Terms]:
-    """The objective that a configuration names, with one signature for all.
-
-    Called as `(scores, clicks, *, logits, reference, position, where)`.
-    """
-
-    def call(
-        scores: jax.Array,
-        clicks: jax.Array,
-        *,
-        logits: jax.Array,
-        reference: jax.Array,
-        position: jax.Array,
-        where: jax.Array,
-    ) -> Terms:
-        bound = config.max_weight
-        match config.method, config.correction:
-            case "naive", _:
-                return naive(scores, clicks, where=where)
-            case "ipw", _:
-                return ipw(
-                    scores, clicks, logits=logits, reference=reference, where=where,
-                    max_weight=bound,
-                )  # fmt: skip
-            case "dla", "weights":
-                return dla_weights(
-                    scores, clicks, logits=logits, reference=reference, position=position,
-                    where=where, max_weight=bound,
-                )  # fmt: skip
-            case _:
-                return dla_offset(scores, clicks, logits=logits, where=where)
-
-    return call
-
-
-def _on_device(data: Lists, spec: RankerSpec, weighting: str) -> Arrays:
-    clicks = data.clicks * _query_weight(data, weighting)[data.list_query][:, None]
-    inputs = data.inputs() if spec.reads == "features" else data.doc_row
-    return Arrays(
-        inputs=_padded(inputs),
-        query=_padded(data.doc_query),
-        document=_padded(data.document),
-        position=_padded(np.where(data.where, data.position, 0)),
-        clicks=_padded(np.where(data.where, clicks, 0.0).astype(np.float32)),
-    )
-
-
-def _query_weight(data: Lists, weighting: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """`[Q]` what a click of each query counts for, 1 on average over clicks."""
-    clicks = np.bincount(
-        data.list_query, data.clicks.sum(axis=1), minlength=len(data.query_id)
-    ).clip(1e-12)
-    power = {"session": 0.0, "sqrt": 0.5, "query": 1.0}[weighting]
-    weight = clicks**-power
-    return np.asarray(weight * clicks.sum() / (weight * clicks).sum())
-
-
-def _padded(values: np.ndarray[Any, Any]) -> jax.Array:
-    return jnp.asarray(np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)]))
 
 
 def _summary(measured: dict[str, jax.Array], *, epoch: int, held_out_nll: float) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import optax
 from flax import nnx
 
 from ultr.data import Plan
-from ultr.objectives import Terms, softmax_nll
+from ultr.objectives import Terms
+from ultr.objectives.softmax import log_softmax
 
 _SUM_DECAY = 0.95
 """Of the running mean of a batch's Σ c w: long against one epoch's noise, short against the drift
@@ -34,6 +35,7 @@ class State(NamedTuple):
         averaged: running mean of the parameters.
         optimizer: of both towers.
         sums: running mean of Σ c w and Σ c v of a batch, and the weight of what was seen so far.
+        shrink: share by which the ranker's parameters decay in a step (rate × weight decay).
         step: steps taken.
     """
 
@@ -41,6 +43,7 @@ class State(NamedTuple):
     averaged: Towers
     optimizer: Towers
     sums: jax.Array
+    shrink: jax.Array
     step: jax.Array
 
 
@@ -137,7 +140,11 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
             model.optimizers, gradients, state.optimizer, state.params, strict=True
         )
     ]
-    params = [optax.apply_updates(p, u) for p, (u, _) in zip(state.params, steps, strict=True)]
+    # Decay is decoupled from the gradient (AdamW) and part of the state, so that trainings that
+    # differ in it share one compiled program.
+    kept = jax.tree.map(lambda p: (1 - state.shrink) * p, state.params.ranker)
+    kept = Towers(kept, state.params.propensity)
+    params = [optax.apply_updates(p, u) for p, (u, _) in zip(kept, steps, strict=True)]
     own = jnp.stack([terms.rank_weight, terms.propensity_weight, jnp.ones(())])
     # Early on the mean is short, so that it does not hold on to where training began.
     keep = jnp.minimum(model.averaging, (1.0 + state.step) / (10.0 + state.step))
@@ -146,6 +153,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
         jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, Towers(*params)),
         Towers(*(memory for _, memory in steps)),
         _SUM_DECAY * state.sums + (1 - _SUM_DECAY) * own,
+        state.shrink,
         state.step + 1,
     )
     # A batch without clicks (padding at the end of an epoch) must not move momenta or decay.
@@ -173,11 +181,12 @@ def run_epoch(
 
 @partial(jax.jit, static_argnums=0)
 def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
-    """`−Σ c log softmax(f + g)` and `Σ c` over a plan: the held-out listwise click likelihood."""
+    """`−Σ c log softmax(f + g)` of every list of a plan, `[B, L]`; 0 where padded."""
 
-    def one(total: jax.Array, indices: Plan) -> tuple[jax.Array, None]:
+    def one(carry: None, indices: Plan) -> tuple[None, jax.Array]:
         batch = gather(arrays, indices)
         f, g, _ = logits(model, params, batch)
-        return total + jnp.stack(softmax_nll(f + g, batch.clicks, where=batch.where)), None
+        nll = -jnp.sum(batch.clicks * log_softmax(f + g, where=batch.where), axis=-1)
+        return carry, nll
 
-    return jax.lax.scan(one, jnp.zeros(2), plan)[0]
+    return jax.lax.scan(one, None, plan)[1]

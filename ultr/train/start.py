@@ -1,0 +1,103 @@
+"""What a training begins with: modules, optimizers, the objective and the first state."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from ultr.model import PositionBias, RankerSpec
+from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive
+from ultr.train.config import TrainConfig
+from ultr.train.step import Model, State, Towers
+
+
+def start(
+    *,
+    n_features: int,
+    n_documents: int,
+    config: TrainConfig,
+    decay: float,
+    log_propensity: jax.Array,
+    is_frozen: bool,
+) -> tuple[Model, State]:
+    """The static model and the first state.
+
+    Args:
+        n_features: F.
+        n_documents: parameters of the table ranker.
+        config: the settings.
+        decay: weight decay of the ranker.
+        log_propensity: `[P]` to start from.
+        is_frozen: hold the propensities still.
+    """
+    sizes = (n_features, n_documents, len(log_propensity))
+    ranker, propensity = _modules(config.ranker_spec(), sizes, seed=config.seed)
+    # A copy: steps donate their buffers, and the caller keeps what it gave.
+    propensity.logits[...] = jnp.copy(log_propensity)
+    params = Towers(*(nnx.split(m)[1] for m in (ranker, propensity)))
+    # Seed and decay are not part of the compiled program: trainings that differ in them share it.
+    model = _model(replace(config, seed=0, weight_decay=None), sizes, is_frozen)
+    memory = Towers(*(o.init(p) for o, p in zip(model.optimizers, params, strict=True)))
+    averaged = jax.tree.map(jnp.copy, params)
+    shrink = jnp.asarray(config.rate * decay)
+    return model, State(params, averaged, memory, jnp.zeros(3), shrink, jnp.zeros((), jnp.int32))
+
+
+@functools.lru_cache(maxsize=16)
+def _model(config: TrainConfig, sizes: tuple[int, int, int], is_frozen: bool) -> Model:
+    modules = _modules(config.ranker_spec(), sizes, seed=0)
+    clip = functools.partial(optax.clip_by_global_norm, config.clip_norm)
+    ranker = optax.chain(clip(), optax.adam(config.rate))
+    learning = optax.chain(clip(), optax.adam(config.propensity_rate))
+    propensity = optax.set_to_zero() if is_frozen else learning
+    graphs = Towers(*(nnx.split(m)[0] for m in modules))
+    return Model(graphs, Towers(ranker, propensity), config.averaging, objective(config))
+
+
+def _modules(
+    spec: RankerSpec, sizes: tuple[int, int, int], *, seed: int
+) -> tuple[nnx.Module, PositionBias]:
+    n_features, n_documents, n_positions = sizes
+    ranker = spec.build(n_features=n_features, n_documents=n_documents, rngs=nnx.Rngs(seed))
+    return ranker, PositionBias(n_positions)
+
+
+def objective(config: TrainConfig) -> Callable[..., Terms]:
+    """The objective that a configuration names, with one signature for all.
+
+    Called as `(scores, clicks, *, logits, reference, position, where)`.
+    """
+
+    def call(
+        scores: jax.Array,
+        clicks: jax.Array,
+        *,
+        logits: jax.Array,
+        reference: jax.Array,
+        position: jax.Array,
+        where: jax.Array,
+    ) -> Terms:
+        bound = config.max_weight
+        match config.method, config.correction:
+            case "naive", _:
+                return naive(scores, clicks, where=where)
+            case "ipw", _:
+                return ipw(
+                    scores, clicks, logits=logits, reference=reference, where=where,
+                    max_weight=bound,
+                )  # fmt: skip
+            case "dla", "weights":
+                return dla_weights(
+                    scores, clicks, logits=logits, reference=reference, position=position,
+                    where=where, max_weight=bound,
+                )  # fmt: skip
+            case _:
+                return dla_offset(scores, clicks, logits=logits, where=where)
+
+    return call
