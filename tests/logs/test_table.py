@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from ultr.errors import DataError, UsageError
-from ultr.logs import table
-from ultr.logs.mapping import read_mapping
+from ultr.logs import parquet, raw, table
+from ultr.logs.mapping import Columns, Constants, Mapping, Options, read_mapping
 
 HEADER = "session_id,query_id,doc_id,position,click"
 ROWS = ["s1,q1,a,1,0", "s1,q1,b,2,1", "s2,q2,c,2,0", "s2,q2,a,1,1"]
@@ -161,3 +161,174 @@ def test_a_missing_column_lists_those_there_are(read):
 def test_a_mapping_that_cannot_be(read, mapping, message):
     with pytest.raises(UsageError, match=message):
         read("a,b\n", mapping)
+
+
+def whole(chunks):
+    return sorted(r for c in chunks for r in c.pages.select("ordinal", "doc_key", "click").rows())
+
+
+@pytest.mark.parametrize("kind", ["csv", "quoted", "json", "parquet"])
+def test_pages_spread_over_a_large_file_are_whole(tmp_path, monkeypatch, kind):
+    pages, places = 50, (1, 2, 3)
+    names = HEADER.split(",")
+    cells = [(f"s{s}", "a,b" if kind == "quoted" else "q", f"d{s}", p, p % 2)
+             for p in places for s in range(pages)]  # fmt: skip
+    cells.append(("s7", "a,b" if kind == "quoted" else "q", "x", 3, 0))  # a bad row, far away
+    path = tmp_path / "log"
+    frame = pl.DataFrame(cells, schema=names, orient="row")
+    match kind:
+        case "json":
+            frame.write_ndjson(path)
+        case "parquet":
+            frame.write_parquet(path)
+        case _:
+            frame.write_csv(path)
+    once = list(table.read(path))
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(parquet, "BLOCK_ROWS", 16)
+    chunks = list(table.read(path))
+    assert len(once) == 1
+    assert len(chunks) > 1
+    assert whole(chunks) == whole(once)
+    assert sum(c.pages.height for c in chunks) == pages - 1
+    header = kind in ("csv", "quoted")
+    assert sum(c.lines for c in chunks) == 3 * pages + 1 + header
+    assert sum(c.ignored for c in chunks) == header
+    assert sorted(n for c in chunks for n in c.rejects["line"]) == sorted(once[0].rejects["line"])
+    assert sum(c.rejects.height for c in chunks) == 4
+
+
+def test_a_key_that_json_leaves_out_is_null(tmp_path, monkeypatch):
+    lines = [
+        {"session_id": f"s{i}", "query_id": "q", "doc_id": "d", "position": 1, "click": 0}
+        | ({"device": "phone"} if i == 0 else {})
+        for i in range(20)
+    ]
+    (tmp_path / "log").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 200)
+    pages = pl.concat([c.pages for c in table.read(tmp_path / "log")]).sort("ordinal")
+    assert pages["device"].to_list() == ["phone", *[None] * 19]
+
+
+def test_lines_of_a_quoted_cell_and_of_an_open_quote_are_counted(read):
+    good = f'{HEADER}\ns1,"a\nb",x,1,0\n'
+    chunk = read(good + 's2,"open,x,1,0\ns3,q,x,1,0\n')
+    assert (chunk.lines, chunk.used, chunk.ignored) == (5, 2, 1)
+    assert chunk.rejects["line"].to_list() == [4, 5]
+
+
+def test_a_stray_quote_does_not_swallow_the_file(tmp_path, monkeypatch):
+    rows = "".join(f"s{i},q,d,1,0\n" for i in range(200))
+    (tmp_path / "log").write_text(f'{HEADER}\n{rows}s,q,5"" tv,1,0\ns,q,5" tv,2,0\n{rows}')
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 100)
+    chunks = list(table.read(tmp_path / "log"))
+    assert sum(c.lines for c in chunks) == 403
+    assert sum(c.rejects.height for c in chunks) == 400  # each page came twice, but for s
+    assert sum(c.pages.height for c in chunks) == 1
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("bad", [b"s1,q1,\xff,2,1", b"s1,q1,b", b"s1,q1,b,2,1,9"])
+def test_an_unreadable_row_rejects_the_page_it_names(read, quote, bad):
+    first = f"s1,q1,{quote}a{quote},1,0".encode()
+    chunk = read(b"\n".join([HEADER.encode(), first, bad, *(r.encode() for r in ROWS[2:])]))
+    assert rows(chunk) == [EXPECTED[1]]
+    assert chunk.rejects["line"].to_list() == [2, 3]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(read):
+    assert rows(read(b"\xef\xbb\xbf" + "\n".join([HEADER, *ROWS]).encode())) == EXPECTED
+
+
+def test_columns_named_as_ours_need_no_mapping(read):
+    names = "page_id,query_id,doc_id,position,click,shown_at,device,weight"
+    chunk = read(f"{names}\np,q,a,1,0,2026-01-02,tv,2\np,q,b,2,1,2026-01-02,tv,2\n")
+    assert rows(chunk) == [("q", ["a", "b"], [1, 2], [0, 1])]
+    page = chunk.pages.row(0, named=True)
+    assert (page["device"], page["weight"], page["shown_at"].day) == ("tv", 2.0, 2)
+
+
+def test_users_columns_may_have_any_name(read):
+    mapping = '[columns]\nquery="text"\ndocument="line"\nposition="field"\nclick="reason"\n'
+    assert rows(read("text,line,field,reason\nq,a,1,1\n", mapping)) == [("q", ["a"], [1], [1])]
+
+
+def test_rows_without_a_session_cannot_make_a_page(read):
+    chunk = read(f"{HEADER}\n,q,a,1,0\n,q,b,2,1\n{ROWS[0]}\n{ROWS[1]}\n")
+    assert rows(chunk) == [EXPECTED[0]]
+    assert chunk.rejects["reason"].to_list() == ["no session"] * 2
+
+
+NAMED = "".join(f'{n}="{n}"\n' for n in ("query", "document", "position", "click"))
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2026-01-01T12:00:00Z", 12),
+        ("2026-01-01 12:00:00.25+00:00", 12),
+        ("2026-01-01T12:00:00+02:00", 10),
+        ("2026-01-01 12:00:00", 12),
+        ("2026-01-01 12:00:00 UTC", 12),
+        ("2026-01-01", 0),
+        ("", None),
+        ("yesterday", "bad"),
+        ("1700000000", "bad"),
+    ],
+)
+def test_times(read, text, hour):
+    mapping = f'[columns]\ntime="t"\n{NAMED}'
+    other = "q,a,1,0,2026-01-01T00:00:00-01:00"
+    chunk = read(f"query,document,position,click,t\n{other}\nq,a,1,0,{text}\n", mapping)
+    if hour == "bad":
+        assert chunk.rejects["reason"].to_list() == ["time cannot be read as iso"]
+    else:
+        shown = chunk.pages["shown_at"][1]
+        assert shown is None if hour is None else shown.hour == hour
+
+
+@pytest.mark.parametrize("column", ["weight", "dwell_s", "height_px"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e400", "x"])
+def test_numbers_are_finite_and_not_negative(read, column, value):
+    mapping = f'[columns]\n{column}="v"\n{NAMED}'
+    chunk = read(f"query,document,position,click,v\nq,a,1,0,{value}\nq,a,1,0,2\n", mapping)
+    assert chunk.rejects["reason"].to_list() == [f"{column} is not a number from 0"]
+    assert chunk.pages.height == 1
+
+
+def test_what_means_a_click_can_be_said(read):
+    mapping = f'[columns]\n{NAMED}\n[options]\nclick_true=["buy", "open"]\n'
+    chunk = read("query,document,position,click\nq,a,1,buy\nq,a,1,skip\nq,a,1,open\n", mapping)
+    assert chunk.pages["click"].to_list() == [[1], [0], [1]]
+
+
+def test_long_text_of_a_reject_is_cut_at_a_kibibyte(read):
+    for letter in ("a", "€", "𝄞"):
+        text = read(f"{HEADER}\n{letter * 5000}\n").rejects["text"][0]
+        assert len(text) >= (1024 if letter == "a" else 256)
+        assert len(text.encode()) <= 1024
+        assert set(text) == {letter}
+
+
+def test_open_bandit(real_data):
+    """A real log of a recommender: each row is an impression of its own."""
+    columns = Columns(document="item_id", position="position", click="click", time="timestamp")
+    mapping = Mapping(columns=columns, constants=Constants(query="all"))
+    (chunk,) = table.read(real_data / "open_bandit" / "random_men.csv", mapping=mapping)
+    assert (chunk.pages.height, chunk.rejects.height, chunk.ignored) == (1000, 0, 1)
+    assert set(chunk.pages["position"].list.first()) == {1, 2, 3}
+    assert chunk.pages["shown_at"].null_count() == 0
+
+
+def test_trec_2014(real_data):
+    """Pages with Python lists and without a header."""
+    columns = Columns(session=0, query=1, document=2, media_type=3, click=4)
+    mapping = Mapping(
+        layout="page",
+        delimiter="\t",
+        columns=columns,
+        options=Options(header=False, list_position=True),
+    )
+    (chunk,) = table.read(real_data / "trec2014" / "sessions.txt", mapping=mapping)
+    assert (chunk.pages.height, chunk.rejects.height) == (363, 0)
+    assert chunk.pages["position"].to_list() == [list(range(1, 11))] * 363

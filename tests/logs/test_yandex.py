@@ -96,6 +96,7 @@ def test_a_region_that_was_written_as_a_float_is_the_region(read):
     [
         ("1\t0", "fewer than 4 columns"),
         ("1\t0\tX\t7", "neither Q nor C"),
+        ("1\t0\t\t\t", "neither Q nor C"),
         ("1\tsoon\tC\t7", "time is not"),
         ("1\t-4\tC\t7", "time is not"),
         ("\t0\tC\t7", "no session"),

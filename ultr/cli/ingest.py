@@ -62,4 +62,4 @@ def command(
         result,
         as_json=as_json,
         title=f"would ingest into {lake}" if dry_run else f"ingested into {lake}",
-    )  # noqa: E501
+    )

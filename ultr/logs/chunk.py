@@ -78,5 +78,11 @@ def as_rejects(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Join rejects, in the order of the file, with their text cut."""
     frames = [p.select(pl.col(n).cast(t) for n, t in REJECT_SCHEMA.items()) for p in parts]
     joined = pl.concat([REJECT_SCHEMA.to_frame(), *frames])
-    # A character has at most four bytes: cut by characters, then nothing is cut inside one.
-    return joined.sort("line").with_columns(pl.col("text").str.slice(0, REJECT_TEXT_BYTES // 4))
+    return joined.sort("line").with_columns(_cut(pl.col("text")))
+
+
+def _cut(text: pl.Expr) -> pl.Expr:
+    """At most `REJECT_TEXT_BYTES` of UTF-8, never cut inside a character of up to four bytes."""
+    letters = text.str.slice(0, REJECT_TEXT_BYTES)
+    fits = letters.str.len_bytes() <= REJECT_TEXT_BYTES
+    return pl.when(fits).then(letters).otherwise(text.str.slice(0, REJECT_TEXT_BYTES // 4))

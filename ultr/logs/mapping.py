@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -49,12 +50,17 @@ class Options:
         time_unit: iso text, or a number of s or ms since 1970.
         header: whether the first line names the columns.
         list_position: in the page layout without a position column: the lists are in rank order.
+        list_format: how lists are written as text: `json`, `python`, or either.
+        click_true: the values that mean a click, all others meaning none; by default 1 and true
+            are a click, 0 and false none, and another value is an error.
     """
 
     position_base: Literal[0, 1] = 1
     time_unit: Literal["iso", "s", "ms"] = "iso"
     header: bool = True
     list_position: bool = False
+    list_format: Literal["auto", "json", "python"] = "auto"
+    click_true: tuple[str | int | bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,13 +106,34 @@ class Mapping:
             )
 
 
-def default_mapping(layout: Literal["impression", "page"]) -> Mapping:
-    """The mapping of a table that has our names already."""
-    columns = Columns(
-        query="query_id", document="doc_id", position="position", click="click",
-        session="session_id",
-    )  # fmt: skip
-    return Mapping(layout=layout, columns=columns)
+_REQUIRED = {"query": "query_id", "document": "doc_id", "position": "position", "click": "click"}
+_OURS = _REQUIRED | {
+    "page": "page_id",
+    "session": "session_id",
+    "user": "user_id",
+    "query_text": "query_text",
+    "time": "shown_at",
+    "device": "device",
+    "dwell_s": "dwell_s",
+    "media_type": "media_type",
+    "height_px": "height_px",
+    "weight": "weight",
+}
+
+
+def default_mapping(names: Sequence[str], *, layout: Literal["impression", "page"]) -> Mapping:
+    """The mapping of a table that has our names already.
+
+    Args:
+        names: the file's columns; those of ours that are optional are taken where they occur.
+        layout: one row per impression or per page.
+    """
+    taken = {k: v for k, v in _OURS.items() if k in _REQUIRED or v in names}
+    return Mapping(layout=layout, columns=Columns(**taken))
+
+
+DEFAULT_NAMES = tuple(_OURS.values())
+"""The columns that a table without a mapping may have."""
 
 
 def read_mapping(path: Path) -> Mapping:

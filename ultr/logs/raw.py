@@ -17,6 +17,8 @@ from ultr.errors import DataError
 BLOCK_BYTES = 32 << 20
 """Decompressed text held at a time; a chunk's tables take about ten times as much memory."""
 
+_BOM, _PARQUET = b"\xef\xbb\xbf", b"PAR1"
+
 MAX_LINE_BYTES = 256 << 20
 """A longer line, or run of lines that belong together, is not a log."""
 
@@ -53,7 +55,7 @@ def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
     line, rest = 1, b""
     with _opened(path) as raw:
         stream, before = _decompressed(path, raw), 0
-        following = _read(stream, path, line)
+        following = _read(stream, path, line).removeprefix(_BOM)
         while following:
             rest += following
             following = _read(stream, path, line)
@@ -80,9 +82,24 @@ def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
             )
 
 
-def read_all(path: Path) -> Block:
-    """The whole file as one block."""
-    return next(blocks(path, cut=lambda _: 0))
+def head(path: Path) -> bytes:
+    """The first bytes of the text, decompressed, without a byte order mark.
+
+    Raises:
+        DataError: a missing, unreadable or damaged file.
+    """
+    with _opened(path) as raw:
+        return _read(_decompressed(path, raw), path, 1, size=4096).removeprefix(_BOM)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as Parquet does.
+
+    Raises:
+        DataError: a missing or unreadable file.
+    """
+    with _opened(path) as raw:
+        return raw.read(4) == _PARQUET
 
 
 def lines_of(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -134,7 +151,7 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
         return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if magic == b"\x28\xb5\x2f\xfd":
         return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))
-    if magic == b"PAR1":
+    if magic == _PARQUET:
         raise DataError(
             "this format is read from text",
             got=f"{path} is a Parquet file",
@@ -143,9 +160,9 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
     return raw
 
 
-def _read(stream: IO[bytes], path: Path, line: int) -> bytes:
+def _read(stream: IO[bytes], path: Path, line: int, *, size: int | None = None) -> bytes:
     try:
-        return stream.read(BLOCK_BYTES)
+        return stream.read(size or BLOCK_BYTES)
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise DataError(
             "a compressed log must be whole",

@@ -1,106 +1,111 @@
-"""Rows of a user's table, whatever the file is: a frame with `line`, `text` and their columns."""
+"""Rows of a user's table, whatever the file is, block by block.
+
+A row that cannot be read keeps what could be read of it, and its reason: the page it names is
+rejected with it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from ultr.errors import DataError
-from ultr.logs.raw import Block, lines_of, read_all
+from ultr.logs.raw import Block, after_last_line, blocks, head, lines_of
+
+LINE, SPAN, TEXT, WHY = "#line", "#span", "#text", "#reason"
+"""Our columns beside the user's: first line, lines, the row as it stood, why it is no row."""
+
+_OWN = {LINE: pl.Int64, SPAN: pl.Int64, TEXT: pl.String, WHY: pl.String}
+_STRAY_QUOTE_BYTES = 1 << 20
+"""A quoted cell this long is a quote that was never closed."""
 
 
 class Rows(NamedTuple):
-    """A table as it was read.
+    """A block of a table.
 
     Attributes:
-        frame: `line`, `text` (the row as it stood, for rejects) and the user's columns.
-        rejects: lines that are no row: `line, reason, text`.
-        lines: lines of the file.
+        frame: `LINE, SPAN, TEXT, WHY` and the user's columns.
         ignored: header and blank lines.
         size: bytes on disk.
     """
 
     frame: pl.DataFrame
-    rejects: pl.DataFrame
-    lines: int
     ignored: int
     size: int
 
 
-def read_rows(path: Path, *, delimiter: str, header: bool) -> Rows:
-    """Read Parquet, JSON lines or delimited text, told apart by the first byte.
+def read_text(path: Path, *, delimiter: str, header: bool) -> Iterator[Rows]:
+    """Read JSON lines, or delimited text, told apart by the first letter.
 
     Raises:
         DataError: missing, empty or damaged file.
     """
-    if _is_parquet(path):
-        return _parquet(path)
-    block = read_all(path)
+    if head(path).lstrip()[:1] == b"{":
+        for block in blocks(path):
+            yield _json_lines(block)
+        return
+    names: list[str] | None = None
+    for block in blocks(path, cut=_outside_quotes):
+        quoted = b'"' in block.data
+        rows, ignored = _quoted(block, delimiter) if quoted else _split(block, delimiter)
+        if names is None and rows.height:
+            first = rows["field"][0].to_list()
+            names = _distinct(first) if header else [str(i) for i in range(len(first))]
+            if header:
+                rows, ignored = rows[1:], ignored + int(rows[SPAN][0])
+        yield Rows(_delimited(rows, names or []), ignored, block.size)
+
+
+def _outside_quotes(data: bytes) -> int:
+    """Cut where the number of quotes so far is even: quoted cells may hold line breaks."""
+    last, quotes = after_last_line(data), data.count(b'"')
+    at, after = last, data.count(b'"', last)
+    while at and (quotes - after) % 2:
+        previous = data.rfind(b"\n", 0, at - 1) + 1
+        after += data.count(b'"', previous, at)
+        at = previous
+    return last if last - at > _STRAY_QUOTE_BYTES else at
+
+
+def _texts(block: Block) -> tuple[pl.DataFrame, int]:
+    """Lines that are not blank, those with bad UTF-8 among them; and how many are blank."""
     lines, bad = lines_of(block)
     blank = pl.col("text").str.strip_chars().str.len_bytes() == 0
     kept, ignored = lines.filter(~blank), lines.select(blank.sum()).item()
-    if block.data.lstrip()[:1] == b"{":
-        return _json_lines(kept, bad, ignored=ignored, block=block)
-    if b'"' in block.data:
-        return _quoted(block, delimiter=delimiter, header=header)
-    split = kept.with_columns(field=pl.col("text").str.strip_chars_end("\r").str.split(delimiter))
-    return _delimited(split, bad, header=header, ignored=ignored, block=block)
-
-
-def _is_parquet(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PAR1"
-    except OSError as error:
-        raise DataError(
-            "a raw log must be a readable file",
-            got=f"{path}: {error.strerror}",
-            hint="check the path and the permissions",
-        ) from error
-
-
-def _parquet(path: Path) -> Rows:
-    try:
-        frame = pl.read_parquet(path, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            "a Parquet file must be whole", got=f"{path}: {error}", hint="copy the file again"
-        ) from error
-    if not frame.height:
-        raise DataError(
-            "a log must not be empty", got=f"{path} has no row", hint="check the export"
-        )
-    frame = frame.drop("line", "text", strict=False).with_row_index("line", offset=1)
-    frame = frame.with_columns(pl.col("line").cast(pl.Int64), text=pl.lit(""))
-    return Rows(frame, pl.DataFrame(), frame.height, 0, path.stat().st_size)
-
-
-def _json_lines(lines: pl.DataFrame, bad: pl.DataFrame, *, ignored: int, block: Block) -> Rows:
-    numbers, texts, objects, broken = [], [], [], []
-    for number, text in lines.iter_rows():
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict):
-            numbers.append(number)
-            texts.append(text)
-            objects.append(value)
-        else:
-            broken.append((number, text))
-    names = {name: None for row in objects for name in row}
-    columns = {name: _series(name, [row.get(name) for row in objects]) for name in names}
-    frame = pl.DataFrame({**columns, "line": pl.Series(numbers, dtype=pl.Int64), "text": texts})
-    rejects = pl.DataFrame(broken, schema={"line": pl.Int64, "text": pl.String}, orient="row")
-    rejects = pl.concat(
-        [rejects.with_columns(reason=pl.lit("not a JSON object")), bad], how="diagonal"
+    joined = (
+        pl.concat([kept, bad], how="diagonal") if bad.height else kept.with_columns(reason=None)
     )
-    return Rows(frame, rejects, lines.height + bad.height + ignored, ignored, block.size)
+    frame = joined.sort("line").select(
+        pl.col("line").alias(LINE),
+        pl.lit(1, pl.Int64).alias(SPAN),
+        pl.col("text").alias(TEXT),
+        pl.col("reason").cast(pl.String).alias(WHY),
+    )
+    return frame, ignored
+
+
+def _json_lines(block: Block) -> Rows:
+    frame, ignored = _texts(block)
+    objects = [_parsed(text) for text in frame[TEXT]]
+    names = {name: None for row in objects if row is not None for name in row}
+    columns = [_series(n, [None if r is None else r.get(n) for r in objects]) for n in names]
+    broken = pl.Series([r is None for r in objects], dtype=pl.Boolean)
+    why = pl.when(broken).then(pl.lit("not a JSON object"))
+    frame = frame.with_columns(pl.coalesce(WHY, why).alias(WHY))
+    return Rows(frame.with_columns(c for c in columns if c.name not in _OWN), ignored, block.size)
+
+
+def _parsed(text: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _series(name: str, values: list[object]) -> pl.Series:
@@ -112,60 +117,64 @@ def _series(name: str, values: list[object]) -> pl.Series:
         return pl.Series(name, text, dtype=pl.String)
 
 
-def _quoted(block: Block, *, delimiter: str, header: bool) -> Rows:
+def _split(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
+    frame, ignored = _texts(block)
+    text = pl.col(TEXT).str.strip_chars_end("\r")
+    return frame.with_columns(field=text.str.split(delimiter)), ignored
+
+
+def _quoted(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
     """Quotes may hold delimiters and line breaks: the standard library knows how."""
-    stream = io.StringIO(block.data.decode("utf-8", errors="replace"), newline="")
-    reader = csv.reader(stream, delimiter=delimiter)
-    numbers, rows, broken, ignored, begin = [], [], [], 0, 1
+    text = block.data.decode("utf-8", errors="surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
+    line, span, rows, why, ignored = [], [], [], [], 0
     while True:
+        begin = reader.line_num
         try:
-            row = next(reader)
+            row, reason = next(reader), None
         except StopIteration:
             break
         except csv.Error as error:
-            broken.append((reader.line_num, f"not a row of text: {error}", ""))
-            begin = reader.line_num + 1
+            row, reason = [""], f"not a row of text: {error}"
+        if not any(cell.strip() for cell in row) and reason is None and len(row) < 2:
+            ignored += reader.line_num - begin
             continue
-        # A row over several lines is one line of the sum, so that the sum counts rows.
-        if row:
-            numbers.append(begin)
-            rows.append(row)
-        else:
-            ignored += 1
-        begin = reader.line_num + 1
-    frame = pl.DataFrame({
-        "line": pl.Series(numbers, dtype=pl.Int64),
-        "text": [delimiter.join(row) for row in rows],
-        "field": pl.Series(rows, dtype=pl.List(pl.String)),
-    })  # fmt: skip
-    bad = pl.DataFrame(
-        broken, schema={"line": pl.Int64, "reason": pl.String, "text": pl.String}, orient="row"
-    )
-    return _delimited(frame, bad, header=header, ignored=ignored, block=block)
+        if not _is_text(row):
+            row, reason = [_replaced(cell) for cell in row], "not UTF-8"
+        line.append(block.first_line + begin)
+        span.append(reader.line_num - begin)
+        rows.append(row)
+        why.append(reason)
+    own = {LINE: line, SPAN: span, TEXT: [delimiter.join(r) for r in rows], WHY: why}
+    return pl.DataFrame(
+        {**own, "field": rows}, schema={**_OWN, "field": pl.List(pl.String)}
+    ), ignored
 
 
-def _delimited(
-    split: pl.DataFrame, bad: pl.DataFrame, *, header: bool, ignored: int, block: Block
-) -> Rows:
-    lines = split.height + bad.height + ignored
-    if header and split.height:
-        names, ignored = split["field"][0].to_list(), ignored + 1
-        split = split[1:]
-    else:
-        names = [str(i) for i in range(len(split["field"][0]) if split.height else 0)]
-    is_whole = pl.col("field").list.len() == len(names)
-    torn = split.filter(~is_whole).select(
-        "line", "text", reason=pl.lit("another number of columns than the header's")
+def _is_text(row: list[str]) -> bool:
+    try:
+        "".join(row).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _replaced(cell: str) -> str:
+    return cell.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+
+
+def _delimited(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    field = pl.col("field").list
+    torn = pl.when(field.len() != len(names)).then(
+        pl.lit("another number of columns than the first line's")
     )
-    split = split.filter(is_whole)
-    columns = [pl.col("field").list.get(i).alias(n) for i, n in enumerate(_distinct(names))]
-    frame = split.select("line", "text", *columns)
-    return Rows(frame, pl.concat([torn, bad], how="diagonal"), lines, ignored, block.size)
+    columns = [field.get(i, null_on_oob=True).alias(name) for i, name in enumerate(names)]
+    return rows.select(LINE, SPAN, TEXT, pl.coalesce(WHY, torn).alias(WHY), *columns)
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Column names that may stand beside `line` and `text`, and beside each other."""
-    seen: dict[str, int] = {"line": 1, "text": 1}
+    """Column names that may stand beside ours, and beside each other."""
+    seen = dict.fromkeys(_OWN, 1)
     out = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1

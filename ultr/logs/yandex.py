@@ -62,9 +62,9 @@ def _fields(rows: pl.DataFrame) -> pl.DataFrame:
         field=text.str.strip_chars_end("\t").str.split("\t"),
         width=text.str.count_matches("\t", literal=True) + 1,
     ).with_columns(
-        session=field.get(0, null_on_oob=True),
+        session=field.get(0, null_on_oob=True).fill_null(""),
         time=field.get(1, null_on_oob=True).cast(pl.Int64, strict=False),
-        kind=field.get(2, null_on_oob=True),
+        kind=field.get(2, null_on_oob=True).fill_null(""),
     )
 
 
