@@ -106,12 +106,11 @@ def train(
     held_plan = epoch_plan(held_out, held_shape, seed=config.seed, epoch=0)
     held_clicks = float(held_arrays.clicks.sum())
     passes = max(1, math.ceil(config.evaluation_steps / shape.batches))
-    per_evaluation = passes * shape.batches
-    min_evaluations = min(math.ceil(config.min_steps / per_evaluation), config.evaluations)
+    first = 0  # evaluation from which on a state may be selected
     best = _Best(math.inf, 0, state.params, np.zeros(0))
     took: list[tuple[float, float]] = []
     for evaluation in range(1, config.evaluations + 1):
-        if evaluation > max(best.evaluation, min_evaluations) + config.patience:
+        if first and evaluation > max(best.evaluation, first) + config.patience:
             break
         before = time.perf_counter()
         for epoch in range((evaluation - 1) * passes + 1, evaluation * passes + 1):
@@ -126,7 +125,9 @@ def train(
         sessions_per_second = passes * sessions / took[-1][0]
         line["total_steps"] = int(state.step)
         on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
-        if evaluation >= min_evaluations and line["click_nll_listwise"] < best.click_nll:
+        if state.step >= config.min_steps or evaluation == config.evaluations:
+            first = first or evaluation
+        if first and line["click_nll_listwise"] < best.click_nll:
             # A copy: the next epoch donates this state's buffers.
             copied = jax.tree.map(jnp.copy, kept)
             best = _Best(line["click_nll_listwise"], evaluation, copied, nll)
