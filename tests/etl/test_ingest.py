@@ -100,7 +100,9 @@ def test_a_folder_of_logs_may_hold_the_lake_and_what_is_hidden(tmp_path):
     (tmp_path / "_SUCCESS").write_text("")
     again = ingest([tmp_path], lake=tmp_path / "lake", config=YANDEX)
     assert (again["files"], again["files_skipped"]) == (0, 1)
-    assert find_files([made, tmp_path / ".checkpoints" / ".." / "a.tsv", tmp_path / "*.tsv"]) == [made]
+    assert find_files([made, tmp_path / ".checkpoints" / ".." / "a.tsv", tmp_path / "*.tsv"]) == [
+        made
+    ]
 
 
 def test_a_name_that_is_not_text(tmp_path):
