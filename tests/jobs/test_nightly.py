@@ -39,7 +39,7 @@ def place(tmp_path):
 
 def nightly(place, **changes):
     paths = {k: str(place / k) for k in ("logs", "lake", "work")}
-    quick = {"train.epochs": 2, "train.min_epochs": 1, "train.patience": 1}
+    quick = {"train.evaluations": 2, "train.min_steps": 1, "train.patience": 1}
     return run_job("nightly", PIPELINES / "nightly.toml", changes={**paths, **quick, **changes})
 
 

@@ -12,7 +12,9 @@ from ultr.config import parse_assignments
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", "form", required=True, type=click.Choice(["yandex", "table"]))
+@click.option(
+    "--format", "form", required=True, type=click.Choice(["yandex", "table"]), help="Of the log."
+)
 @click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
 @click.option("--mapping", type=click.Path(path_type=Path), help="TOML that names the columns.")
 @click.option(
