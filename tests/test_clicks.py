@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultr import clicks
-from ultr.clicks import CLICK_MODELS, EXAMINATION, User, attractiveness, examination, pbm
+from ultr.clicks import CLICK_MODELS, EXAMINATION, MAX_ETA, User, attractiveness, examination, pbm
 from ultr.errors import DataError, UsageError
 
 Z = 5.0
@@ -35,13 +35,19 @@ def test_examination_is_rho_to_the_eta():
     assert (examination(User(eta=0), positions=10) == 1).all()
 
 
+def test_the_severest_bias_still_examines_every_position():
+    assert (examination(User(eta=MAX_ETA), positions=10) > 0).all()
+
+
 @pytest.mark.parametrize("positions", [0, 11])
 def test_positions_without_a_known_examination(positions):
     with pytest.raises(UsageError, match="1 to 10 positions"):
         examination(User(), positions=positions)
 
 
-@pytest.mark.parametrize("bad", [{"eta": -1}, {"eta": np.nan}, {"epsilon": 1}, {"epsilon": -0.1}])
+@pytest.mark.parametrize(
+    "bad", [{"eta": -1}, {"eta": 101}, {"eta": np.nan}, {"epsilon": 1}, {"epsilon": -0.1}]
+)
 def test_bad_users(bad):
     with pytest.raises(UsageError):
         User(**bad)

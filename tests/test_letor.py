@@ -162,6 +162,15 @@ def test_a_docid_twice_in_a_query(write):
     assert shared.doc.tolist() == ["a", "a"]
 
 
+@pytest.mark.parametrize("key", [b"a\xfe", b"a\0"])
+def test_keys_that_would_become_another_key(write, key):
+    first = b"0 qid:a 1:1 #docid = a\n"
+    for second in (b"0 qid:" + key + b" 1:1\n", b"0 qid:a 1:1 #docid = " + key + b"\n"):
+        with pytest.raises(DataError, match="line 2") as error:
+            read_letor(write(first + second))
+        assert "UTF-8 text without NUL" in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# only this\n"])
 def test_an_empty_file(write, text):
     with pytest.raises(DataError, match="has none"):

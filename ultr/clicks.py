@@ -18,6 +18,9 @@ from ultr.errors import DataError, UsageError
 EXAMINATION = (0.68, 0.61, 0.48, 0.34, 0.28, 0.20, 0.11, 0.10, 0.08, 0.06)
 """ρ, the probability that position 1..10 is examined (Joachims et al. 2005; Ai et al. 2018)."""
 
+MAX_ETA = 100.0
+"""ρ^η has to stay a positive number: propensities are relative to that of position 1."""
+
 Grades = npt.NDArray[np.integer[Any]]
 Clicks = npt.NDArray[np.int8]
 Where = npt.NDArray[np.bool_]
@@ -42,12 +45,12 @@ class User:
         """Check the ranges.
 
         Raises:
-            UsageError: a negative η, or an ε that is not in [0, 1).
+            UsageError: an η that is not in [0, 100], or an ε that is not in [0, 1).
             DataError: no grade above 0.
         """
-        if not 0 <= self.eta < np.inf:
+        if not 0 <= self.eta <= MAX_ETA:
             raise UsageError(
-                "the bias severity η is a number from 0",
+                f"the bias severity η is a number from 0 to {MAX_ETA:.0f}",
                 got=str(self.eta),
                 hint="for example --eta 1",
             )

@@ -13,6 +13,9 @@ from ultr.errors import DataError
 
 SIDE_ENDINGS = (".query", ".group")
 
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is not UTF-8."""
+
 _DOCID = re.compile(rb"docid\s*=\s*(\S+)")
 
 Strings = np.ndarray[tuple[int], np.dtype[np.str_]]
@@ -36,7 +39,8 @@ def query_keys(
         first_group: number of the first query of a side file.
 
     Raises:
-        DataError: a query that comes again, or no queries, or sizes that do not add up.
+        DataError: a query that comes again, or no queries, sizes that do not add up, or a key that
+            is not UTF-8 text.
     """
     absent = [not q for q in qid]
     if all(absent):
@@ -54,7 +58,7 @@ def query_keys(
             got=f"{path} has qid, and {query_file} was given",
             hint="leave one of them out",
         )
-    keys = np.array([q.decode("utf-8", "replace") for q in qid])
+    keys = np.array(_texts(qid, line=line, path=path))
     again = _first_again(keys)
     if again is not None:
         raise DataError(
@@ -104,7 +108,7 @@ def document_keys(
     """[N] docids from the comments; without one, the query's key and the row within it from 1.
 
     Raises:
-        DataError: a docid that stands twice in a query.
+        DataError: a docid that stands twice in a query, or is not UTF-8 text.
     """
     begin = offsets_of(qid)
     within = np.arange(len(qid)) - np.repeat(begin[:-1], np.diff(begin)) + 1
@@ -112,10 +116,8 @@ def document_keys(
     found = [_DOCID.search(c) if c else None for c in comments]
     if not any(found):
         return _strings(doc)
-    keys = [
-        m[1].decode("utf-8", "replace") if m else str(d) for m, d in zip(found, doc, strict=True)
-    ]
-    doc = np.array(keys)
+    named = _texts([m[1] if m else b"" for m in found], line=line, path=path)
+    doc = np.array([name or str(d) for name, d in zip(named, doc, strict=True)])
     order = np.lexsort((doc, np.repeat(np.arange(len(begin) - 1), np.diff(begin))))
     equal = (doc[order[1:]] == doc[order[:-1]]) & (qid[order[1:]] == qid[order[:-1]])
     if equal.any():
@@ -126,6 +128,19 @@ def document_keys(
             hint="leave one of the rows out",
         )
     return _strings(doc)
+
+
+def _texts(keys: list[bytes], *, line: npt.NDArray[np.int64], path: Path) -> list[str]:
+    """The keys as text; replaced bytes, and NULs that NumPy drops, would make one key of two."""
+    texts = [k.decode("utf-8", "surrogateescape") for k in keys]
+    wrong = next((i for i, t in enumerate(texts) if "\0" in t or _ESCAPED.search(t)), None)
+    if wrong is not None:
+        raise DataError(
+            "keys of queries and documents are UTF-8 text without NUL",
+            got=f"{path}, line {line[wrong]}: {keys[wrong]!r}",
+            hint="write the file as UTF-8",
+        )
+    return texts
 
 
 def _strings(keys: Any) -> Strings:
