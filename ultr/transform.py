@@ -43,7 +43,9 @@ class Transform:
                 hint="give the same columns in the same order as in training",
             )
         x = np.asarray(features, np.float32)
-        z: Array = (x - np.asarray(self.mean, np.float32)) / np.asarray(self.scale, np.float32)
+        mean: Array = np.asarray(self.mean, np.float32)
+        scale: Array = np.asarray(self.scale, np.float32)
+        z: Array = (x - mean) / scale
         return np.clip(np.nan_to_num(z, nan=0.0), -self.clip, self.clip)
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ultr.etl.lists import ListsConfig, build_lists
 from ultr.etl.split import SPLITS, bucket_of, query_split, session_split
 from ultr.lake import create_lake, open_lake
 from ultr.schema import TABLES
+from ultr.sql import run_checks
 from ultr.staleness import is_stale
 
 TABLES_MADE = ("lists", "candidates", "exposures")
@@ -291,6 +292,37 @@ def test_a_lost_file_leaves_the_lake_as_it_was(tmp_path, pages, make_lake):
         built(root)
     assert (root / "manifest.json").read_bytes() == before
     assert not list(Path(root).rglob("lists/**/*.parquet"))
+
+
+def with_dimensions(root, log, make_rows):
+    """Add the queries and documents of the pages, which ingest would have written."""
+    queries = [{"query_id": q, "key": str(q)} for q in sorted({p["query_id"] for p in log})]
+    documents = {d for p in log for d in p["doc_id"]}
+    with create_lake(root).commit("test") as change:
+        change.write("queries", make_rows("queries", queries))
+        keyed = [{"doc_id": d, "key": str(d)} for d in sorted(documents)]
+        change.write("documents", make_rows("documents", keyed))
+    return root
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"period": "source", "buckets": 4},
+        {"period": "week", "buckets": 2, "context": ("device", "media_type", "height_px:bins=2")},
+    ],
+    ids=str,
+)
+def test_the_lake_passes_its_checks(tmp_path, pages, make_lake, make_rows, config):
+    log = pages(200, timed=True, shuffled=True)
+    root = with_dimensions(make_lake(tmp_path / "lake", log), log, make_rows)
+    built(root, **config)
+    found = run_checks(open_lake(root))
+    assert found == dict.fromkeys(found, 0)
+    with create_lake(root).commit("test") as change:
+        change.remove("exposures", lambda f: f is change.manifest.tables["exposures"][0])
+    assert run_checks(open_lake(root))["exposures_sum_to_impressions"] > 0
 
 
 def test_what_a_killed_job_left_is_removed(tmp_path, pages, make_lake):
