@@ -76,9 +76,11 @@ def lightgbm_ndcg(lake_path: Path, letor: list[Path], *, regularisation: float) 
     for bucket in sorted({f.keys["bucket"] for f in lake.files("lists")}, key=int):
         candidates = lake.read("candidates", bucket=bucket)
         values = np.stack(candidates["features"].to_pylist()).astype(np.float32)
-        for row in lake.read("lists", bucket=bucket).to_pylist():
-            if row["query_split"] == "train" and sum(row["click"]):
-                rows.append({**row, "row": [base + r for r in row["row"]]})
+        rows += [
+            {**row, "row": [base + r for r in row["row"]]}
+            for row in lake.read("lists", bucket=bucket).to_pylist()
+            if row["query_split"] == "train" and sum(row["click"])
+        ]
         features.append(values)
         base += len(values)
     x = np.concatenate(features)
@@ -144,6 +146,7 @@ def report(name: str, line: dict) -> None:
 
 def summarise(runs: list[dict]) -> dict[str, float]:
     """Means over seeds, and the share of the gap to IPW that DLA closes."""
+
     def mean(method: str, key: str) -> float:
         return float(np.mean([r["methods"][method][key] for r in runs]))
 

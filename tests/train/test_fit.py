@@ -15,7 +15,7 @@ import ultr
 from ultr.errors import DataError, UsageError
 from ultr.train import TrainConfig
 from ultr.train.device import on_device
-from ultr.train.phases import explains_better
+from ultr.train.phases import effective_clicks, explains_better
 from ultr.train.start import start
 from ultr.train.step import gather, logits, update
 
@@ -81,6 +81,18 @@ def test_the_flexible_model_has_to_be_better_by_two_standard_errors():
     error = np.sqrt((noise**2).sum()) / clicks.sum()
     for gain, expected in ((1.5, False), (2.5, True), (-3.0, False)):
         assert explains_better(nll + noise - gain * error * clicks, nll, clicks) is expected
+
+
+def test_effective_clicks_are_all_of_them_when_weights_are_equal(log):
+    data = log[0]
+    clicks = data.clicks.sum()
+    even = effective_clicks(data, np.zeros(5), max_weight=100.0)
+    np.testing.assert_allclose(even, clicks, rtol=1e-5)
+    w = 1 / EXAMINATION
+    by_position = data.clicks.sum(axis=0)
+    expected = (by_position * w).sum() ** 2 / (by_position * w**2).sum()
+    spread = effective_clicks(data, np.log(EXAMINATION), max_weight=100.0)
+    np.testing.assert_allclose(spread, expected, rtol=1e-5)
 
 
 def test_ipw_uses_what_it_is_given(log, tmp_path):

@@ -52,11 +52,11 @@ def _show(name: str, seconds: float, note: str) -> None:
 
 def _summary(result: Mapping[str, Any]) -> str:
     lines = ["", f"{'method':<32}{'nDCG@10':>9}{'propensity RMSE':>18}   over naive (95% interval)"]
-    for method in result["methods"].values():
-        lines.append(
-            f"{method['label']:<32}{method['ndcg@10']:>9.4f}{method['propensity_rmse']:>18.4f}"
-            f"   {_difference(method['difference'])}"
-        )
+    lines += [
+        f"{method['label']:<32}{method['ndcg@10']:>9.4f}{method['propensity_rmse']:>18.4f}"
+        f"   {_difference(method['difference'])}"
+        for method in result["methods"].values()
+    ]
     lines += ["", result["headline"], ""]
     width = max(map(len, result["files"]))
     lines += [f"{name:<{width}}  {path}" for name, path in result["files"].items()]

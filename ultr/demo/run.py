@@ -170,11 +170,16 @@ def _counts(results: Results) -> list[tuple[str, str]]:
 
 
 def _training(config: DemoConfig) -> str:
-    used = json.loads((config.run("dla") / "config.json").read_text("utf-8"))["settings"]
-    hidden = "-".join(map(str, used["hidden"]))
+    from ultr.config import from_mapping  # noqa: PLC0415
+    from ultr.train import TrainConfig  # noqa: PLC0415
+
+    path = config.run("dla") / "config.json"
+    settings = json.loads(path.read_text("utf-8"))["settings"]
+    used = from_mapping(TrainConfig, settings, where=str(path))
+    hidden = "-".join(map(str, used.hidden))
     return (
-        f"{used['ranker']} {hidden}, DLA by {used['correction']}, rates {used['ranker_rate']:g} "
-        f"(ranker) and {used['propensity_rate']:g} (propensities)"
+        f"{used.ranker} {hidden}, DLA by {used.correction}, rates {used.rate:g} "
+        f"(ranker) and {used.propensity_rate:g} (propensities)"
     )
 
 

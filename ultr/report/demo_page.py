@@ -104,9 +104,9 @@ def _ranking(findings: Findings) -> str:
         description="; ".join(f"{m.label}: {m.metrics['ndcg@10']:.4f}" for m in methods),
         x_label="nDCG@10 (the axis does not start at 0)",
     )
-    rows = [(m.label, f"{m.metrics['ndcg@10']:.4f}", difference(m)) for m in methods]
+    rows = [(m.label, f"{m.metrics['ndcg@10']:.4f}", *difference(m)) for m in methods]
     beside = table(
-        ("method", "nDCG@10", "over naive (95% interval)"),
+        ("method", "nDCG@10", "over naive", "95% interval"),
         rows,
         caption="The same ranker, rates and selection; only the correction differs",
     )
@@ -125,17 +125,17 @@ def _around(
     return None if found is None else (reference + found[1], reference + found[2])
 
 
-def difference(method: Method) -> str:
-    """nDCG@10 over naive with its interval, as text; a dash for naive.
+def difference(method: Method) -> tuple[str, str]:
+    """nDCG@10 over naive and its interval, as text; dashes for naive.
 
     Example:
         >>> difference(Method("dla", "DLA", {}, (1.0,), difference=(0.02, 0.01, 0.03)))
-        '+0.0200 (+0.0100 to +0.0300)'
+        ('+0.020', '+0.010 to +0.030')
     """
     if method.difference is None:
-        return "–"
+        return "–", "–"
     mean, low, high = method.difference
-    return f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+    return f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"
 
 
 def _methods(methods: Sequence[Method]) -> str:

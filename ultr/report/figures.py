@@ -112,8 +112,8 @@ def dot_chart(
         digits: decimals of the value labels.
 
     Example:
-        >>> svg = dot_chart([Dot("naive", 0.88, "naive"), Dot("dla", 0.905, "dla")],
-        ...                 name="ndcg", title="nDCG", description="Two methods.", x_label="nDCG@10")
+        >>> dots = [Dot("naive", 0.88, "naive"), Dot("dla", 0.905, "dla")]
+        >>> svg = dot_chart(dots, name="n", title="t", description="Two.", x_label="nDCG@10")
         >>> "0.905" in svg
         True
     """

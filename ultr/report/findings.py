@@ -130,9 +130,11 @@ class Findings:
         )
         gap = ipw - naive
         if gap > GAP:
+            share = (dla - naive) / gap
+            closed = "all" if share >= 1 else f"{max(share, 0):.0%}"
             return words + (
                 f" Told the true propensities, the same ranker reaches {ipw:.3f}: DLA closes "
-                f"{(dla - naive) / gap:.0%} of that gap without being told."
+                f"{closed} of that gap without being told."
             )
         words += f" Even told the true propensities, the same ranker reaches {ipw:.3f}."
         return words + self._why_no_gap()

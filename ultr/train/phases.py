@@ -8,7 +8,10 @@ queries does not tell them apart: on MQ2008 the error was .04 to .28 with an MLP
 linear ranker that is trained to its end. So both learn beside a propensity model of their own. The
 linear one is believed unless the MLP explains the clicks of held-out queries better by two standard
 errors. Then the ranker is fitted once more, with those propensities and its full weight decay,
-which is chosen by held-out clicks too: 10 is best for a few hundred queries, 3 for thousands.
+which is chosen by held-out clicks too: 10 is best for a few hundred queries, 3 for thousands. The
+last fit weights clicks by inverse propensity where the log is large enough to bear it (nDCG@10 .705
+against .696 by offset, mean of 8 seeds on MQ2008 with a million sessions), and else uses the offset
+form, which has no weights to explode.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ from ultr.train.loop import Fitted, train
 
 _JOINT_DECAY = 1.0
 """Weight decay of the MLP beside the propensity model."""
+
+_WEIGHTED_CLICKS = 20_000
+"""Effective clicks from which on the last fit uses weights. With 10,000 sessions even the true
+propensities rank worse as weights than no correction at severe bias (.751 and .862 at η = 2)."""
 
 _LINEAR_STEPS = 480
 """Before the linear ranker may stop: it cannot overfit, and its propensities come late."""
@@ -89,7 +96,10 @@ def train_method(
     is_better = explains_better(flexible.query_nll, simple.query_nll, _clicks(held_out))
     chosen = flexible if is_better else simple
     logits = chosen.params.propensity["logits"][...]
-    return _best(phase("refit", config, logits, is_frozen=True), after=(simple, flexible))
+    spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
+    weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
+    last = replace(config, correction="weights" if weighted else "offset")
+    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
 
 
 def _best(candidates: list[Fitted], *, after: tuple[Fitted, ...] = ()) -> Fitted:
@@ -124,6 +134,20 @@ def explains_better(
     mean = difference.sum() / total
     error = np.sqrt(np.sum((difference - mean * clicks) ** 2)) / total
     return bool(mean < -2 * error)
+
+
+def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weight: float) -> float:
+    """Kish's effective sample size `(Σ c w)² / Σ c w²` of inverse-propensity weighted clicks.
+
+    Args:
+        data: the lists.
+        logits: `[P]` log propensities.
+        max_weight: bound on the weights.
+    """
+    weight = np.minimum(np.exp(logits[0] - logits), max_weight)
+    w = weight[np.maximum(data.position - 1, 0)]
+    clicks = np.where(data.where, data.clicks, 0.0)
+    return float((clicks * w).sum() ** 2 / max((clicks * w**2).sum(), 1e-12))
 
 
 def _clicks(data: Lists) -> NDArray[np.float64]:
