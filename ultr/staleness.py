@@ -22,8 +22,16 @@ def is_stale(lake: Lake) -> bool:
         >>> is_stale(ultr.open_lake("lake"))  # doctest: +SKIP
         False
     """
+    return bool(stale_inputs(lake))
+
+
+def stale_inputs(lake: Lake) -> list[str]:
+    """The tables that changed since `ultr lists` read them; none without lists."""
     made = lake.manifest.meta.get("lists")
-    return made is not None and made.get("inputs") != list_inputs(lake.manifest)
+    if made is None:
+        return []
+    now, then = list_inputs(lake.manifest), made.get("inputs", {})
+    return [name for name in INPUTS if now[name] != then.get(name)]
 
 
 def _digest(manifest: Manifest, table: str) -> str:

@@ -37,6 +37,22 @@ def test_nothing_is_lost_on_the_way(made):
     assert counted == 20_000
 
 
+def test_training_refuses_lists_that_are_older_than_the_features(made, tmp_path):
+    import shutil
+
+    from ultr.errors import DataError
+    from ultr.etl.features import add_features
+    from ultr.train import TrainConfig, train_lake
+
+    config, _ = made
+    lake = tmp_path / "lake"
+    shutil.copytree(config.lake, lake)
+    add_features(lake, source=config.simulation / "features.parquet")
+    with pytest.raises(DataError, match=r"features of .* changed since"):
+        train_lake(lake=lake, run=tmp_path / "run", config=TrainConfig())
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_page_tells_the_numbers(made):
     config, result = made
     html = config.report.read_text(encoding="utf-8")

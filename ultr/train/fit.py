@@ -18,6 +18,7 @@ from ultr.data import Lists, load_lists
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
 from ultr.model import RankerSpec
+from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
@@ -107,6 +108,14 @@ def train_lake(
         DataError: the lake has no lists, or they are older than what they were made from.
     """
     source = open_lake(lake)
+    # Judgments are for evaluation and change nothing here.
+    changed = [name for name in stale_inputs(source) if name != "judgments"]
+    if changed:
+        raise DataError(
+            "training reads lists made of what the lake holds now",
+            got=f"{' and '.join(changed)} of {lake} changed since",
+            hint=f"run: ultr lists --lake {lake}",
+        )
     data = load_lists(source)
     return fit(data, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
 
