@@ -65,7 +65,7 @@ def lake(tmp_path_factory, arrays):
 
 
 def train(lake, path, ranker):
-    quick = {"evaluations": 1, "min_evaluations": 1}
+    quick = {"evaluations": 1, "min_steps": 1}
     return fit(load_lists(lake), run=path, ranker=ranker, **quick)
 
 

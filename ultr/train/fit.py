@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
@@ -49,13 +50,13 @@ def fit(
 
     Raises:
         DataError: nothing to learn from (no clicks, no features for a ranker on features).
-        UsageError: the folder holds a finished run, or something else.
+        UsageError: an unknown setting, or a folder that holds a finished run or something else.
 
     Example:
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
-    chosen = config if config is not None else TrainConfig(**settings)
+    chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
     training, held_out, selected_by = _splits(data, spec)
     sessions = int(data.split("train", by=selected_by).sessions.sum())
