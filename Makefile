@@ -1,9 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MQ2008 := ../shared/data/mq2008
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench soak
+.PHONY: demo test lint bench
 
 # The demo needs the program only; the tests need their tools too. Each set has its own stamp,
 # older than pyproject.toml when that changed.
@@ -27,7 +28,7 @@ demo: $(VENV)/.installed
 	$(BIN)/ultr demo --out demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 2 -m "not soak" --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 2 --ignore tests/benchmarks
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -35,7 +36,4 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python -m pytest -q -s tests/benchmarks
-
-soak: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -m soak
+	$(BIN)/python tests/benchmarks/first_light.py $(if $(wildcard $(MQ2008)),--mq2008 $(MQ2008))
