@@ -244,7 +244,9 @@ def test_another_schema_version_is_refused(root):
             use(root)
 
 
-@pytest.mark.parametrize("text", ["", "{", "\x00", "[1", "[]", "7", '{"schema_version": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "\x00", "[1", "[]", "7", json.dumps({"schema_version": SCHEMA_VERSION})]
+)
 def test_a_broken_manifest_is_told(root, text):
     (root / MANIFEST).write_text(text)
     with pytest.raises(DataError, match="readable JSON"):

@@ -241,9 +241,15 @@ class Commit:
         self.manifest.tables.setdefault(table, []).append(entry)
 
     def write(self, table: str, data: pa.Table, **keys: object) -> None:
-        """Write `data` as one file of `table` and add it; columns follow the registry."""
+        """Write `data` as one file of `table` and add it; columns follow the registry.
+
+        Optional columns that `data` lacks are null.
+        """
         schema = TABLES[table].arrow()
         path = self.new_file(table, **keys)
+        for column in TABLES[table].columns:
+            if column.is_optional and column.name not in data.column_names:
+                data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
         pq.write_table(data.select(schema.names).cast(schema), path, compression="zstd")
         self.add(table, path, rows=data.num_rows, **keys)
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a table changes in a way that older lakes do not have."""
 
 Split = Literal["train", "validation", "test"]
@@ -69,15 +69,28 @@ _SOURCE = Column("source", pa.string(), "the raw file the row comes from")
 _PERIOD = Column("period", pa.string(), "the time window the row belongs to, `all` without time")
 _BUCKET = Column("bucket", pa.int32(), "which share of the queries the file holds")
 
+
+def _shown(name: str, kind: pa.DataType, meaning: str) -> Column:
+    """A display column: a value per document, known before the click."""
+    return Column(name, pa.list_(kind), meaning, is_optional=True)
+
+
+def _after(name: str, kind: pa.DataType, meaning: str) -> Column:
+    """A behaviour column: a value per document, known only after the click."""
+    return Column(name, pa.list_(kind), meaning, is_optional=True, is_post_click=True)
+
+
 SESSIONS = Table(
     "sessions",
     row="result page shown (a session, in the words of the click-model literature)",
     columns=(
         _SOURCE,
         Column("ordinal", pa.int64(), "line of the source on which the page starts, from 1"),
+        Column("page_id", pa.string(), "the log's own id of the page", is_optional=True),
         Column("session_id", pa.string(), "the visit the page belongs to", is_optional=True),
         Column("user_id", pa.string(), "who saw the page", is_optional=True),
         _QUERY_ID,
+        Column("reformulation", pa.string(), "the query it was rewritten to", is_optional=True),
         Column("shown_at", pa.timestamp("us", "UTC"), "when it was shown", is_optional=True),
         Column("elapsed_ms", pa.int64(), "time since the log's start", is_optional=True),
         Column("period", pa.string(), "UTC day of `shown_at`, `all` without one"),
@@ -85,15 +98,38 @@ SESSIONS = Table(
         Column("doc_id", pa.list_(pa.int64()), "the documents, by position"),
         Column("position", pa.list_(pa.int16()), "rank on the page, from 1; gaps are allowed"),
         Column("click", pa.list_(pa.int8()), "1 where the document was clicked"),
+        _shown("media_type", pa.string(), "kind of result"),
+        _shown("height_px", pa.float32(), "height of the result"),
+        _shown("max_height_px", pa.float32(), "greatest height of the result on the page"),
+        _shown("top_px", pa.float32(), "distance of the result from the top of the page"),
+        _shown("abstract_length", pa.int32(), "tokens of the abstract that was shown"),
+        _shown(
+            "log_features", pa.list_(pa.float32()), "feature values that stand in the log itself"
+        ),
+        _after("dwell_s", pa.float32(), "time spent on the clicked document"),
+        _after("skip", pa.int8(), "1 where the result was passed over"),
+        _after("first_click", pa.int8(), "1 for the first click of the page"),
+        _after("last_click", pa.int8(), "1 for the last click of the query"),
+        _after("final_click", pa.int8(), "1 for the last click of the visit"),
+        _after("click_count", pa.int32(), "times the result was clicked on this page"),
+        _after("displayed_s", pa.float32(), "time on the screen"),
+        _after("displayed_top_s", pa.float32(), "time in the upper third of the screen"),
+        _after("displayed_middle_s", pa.float32(), "time in the middle third of the screen"),
+        _after("displayed_bottom_s", pa.float32(), "time in the lower third of the screen"),
+        _after("displayed_count", pa.int32(), "times it came onto the screen"),
+        _after("displayed_top_count", pa.int32(), "times it came to the upper third"),
+        _after("displayed_middle_count", pa.int32(), "times it came to the middle third"),
+        _after("displayed_bottom_count", pa.int32(), "times it came to the lower third"),
+        _after("reverse_displayed_count", pa.int32(), "times it came back by scrolling up"),
+        _after("slip_off_count", pa.int32(), "times it left the screen"),
+        _after("slip_off_after_click_count", pa.int32(), "times it left the screen after a click"),
         Column(
-            "dwell_s",
-            pa.list_(pa.float32()),
-            "time spent on the clicked document",
+            "feedback",
+            pa.list_(pa.struct([("action", pa.string()), ("count", pa.list_(pa.int32()))])),
+            "other actions (add_to_cart, purchase …): how often, by document",
             is_optional=True,
             is_post_click=True,
         ),
-        Column("media_type", pa.list_(pa.string()), "kind of result", is_optional=True),
-        Column("height_px", pa.list_(pa.float32()), "height of the result", is_optional=True),
         Column("weight", pa.float64(), "what the page counts for, 1 unless the log says so"),
     ),
     key=("source", "ordinal"),
@@ -128,6 +164,7 @@ DOCUMENTS = Table(
     columns=(
         _DOC_ID,
         Column("key", pa.string(), "the document as it stands in the log"),
+        Column("title", pa.string(), "its title, as text or tokens", is_optional=True),
         Column("text", pa.string(), "the document's text, where there is one", is_optional=True),
     ),
     key=("doc_id",),
@@ -135,13 +172,14 @@ DOCUMENTS = Table(
 
 FEATURES = Table(
     "features",
-    row="(query, document) with its raw feature values",
+    row="(query, document) with its raw feature values, and period where they depend on time",
     columns=(
         _QUERY_ID,
         _DOC_ID,
+        Column("period", pa.string(), "of which the values are", is_optional=True),
         Column("features", pa.list_(pa.float32()), "raw values, in the order of the manifest"),
     ),
-    key=("query_id", "doc_id"),
+    key=("query_id", "doc_id", "period"),
 )
 
 JUDGMENTS = Table(
@@ -151,6 +189,12 @@ JUDGMENTS = Table(
         _QUERY_ID,
         _DOC_ID,
         Column("grade", pa.int16(), "relevance grade, 0 is irrelevant"),
+        Column(
+            "frequency_bucket",
+            pa.int8(),
+            "how frequent the query is, 0 (head) to 9 (tail)",
+            is_optional=True,
+        ),
     ),
     key=("query_id", "doc_id"),
 )

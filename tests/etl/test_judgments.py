@@ -18,7 +18,9 @@ def lake(tmp_path, make_lake, one_page):
 
 
 def stored(lake):
-    return open_lake(lake).read("judgments").to_pylist()
+    rows = open_lake(lake).read("judgments").to_pylist()
+    assert all(row.pop("frequency_bucket") is None for row in rows)
+    return rows
 
 
 def refused(lake, source, words, form="table"):

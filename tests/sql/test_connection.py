@@ -15,7 +15,9 @@ def columns(relation):
 
 
 def expected_columns(table):
-    return {c.name: duckdb_type(c.type).upper() for c in (*table.columns, *table.partitions)}
+    return {
+        c.name: str(duckdb.type(duckdb_type(c.type))) for c in (*table.columns, *table.partitions)
+    }
 
 
 @pytest.mark.parametrize("name", TABLES)

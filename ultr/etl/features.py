@@ -109,7 +109,8 @@ def _copy(
             seen.add(values, keys)
             offsets = np.arange(len(values) + 1, dtype=np.int32) * seen.size
             lists = pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32()))
-            arrays = [ids["query_id"].to_arrow(), ids["doc_id"].to_arrow(), lists]
+            static = pa.nulls(len(values), pa.string())
+            arrays = [ids["query_id"].to_arrow(), ids["doc_id"].to_arrow(), static, lists]
             writer.write_table(pa.table(arrays, names=schema.names).cast(schema))
             pairs.append(ids)
     found = pl.concat(pairs) if pairs else pl.DataFrame(schema={"query_id": pl.Int64})

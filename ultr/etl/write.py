@@ -84,28 +84,42 @@ class ChunkWriter:
         """
         pages = chunk.pages
         if pages.height:
-            query = self._dimension("query", pages["query_key"], pages["query_text"], source)
+            query = self._ids("query", pages["query_key"])
+            text = pages["query_text"]
+            self._write_keys("query", query, pages["query_key"], source, text=text)
             flat = pages["doc_key"].list.explode()
-            doc = self._dimension("doc", flat, None, source)
+            doc = self._ids("doc", flat)
+            self._write_documents(doc, flat, chunk.documents, source)
             self._sessions(pages, query, doc, source=source)
         if chunk.rejects.height:
             rejects = chunk.rejects.with_columns(source=pl.lit(source))
             self.change.write("rejects", rejects.to_arrow(), source=source)
 
-    def _dimension(
-        self, column: str, keys: pl.Series, texts: pl.Series | None, source: str
-    ) -> pl.Series:
-        """Ids of keys, and the table of the distinct ones."""
+    def _ids(self, column: str, keys: pl.Series) -> pl.Series:
+        """Ids of keys, by the lake's rule; the first keys of a new lake decide which one it is."""
         ids = self.change.manifest.ids
         if column not in ids:
             ids[column] = detect_rule(keys)
-        out = to_id(keys, ids[column], column=column)
-        text = pl.repeat(None, len(keys), dtype=pl.String, eager=True) if texts is None else texts
-        frame = pl.DataFrame({f"{column}_id": out, "key": keys, "text": text})
+        return to_id(keys, ids[column], column=column)
+
+    def _write_documents(
+        self, doc: pl.Series, keys: pl.Series, known: pl.DataFrame | None, source: str
+    ) -> None:
+        if known is None:
+            self._write_keys("doc", doc, keys, source)
+            return
+        own = self._ids("doc", known["doc_key"])
+        texts = {"title": known["title"], "text": known["text"]}
+        self._write_keys("doc", own, known["doc_key"], source, **texts)
+
+    def _write_keys(
+        self, column: str, ids: pl.Series, keys: pl.Series, source: str, **texts: pl.Series
+    ) -> None:
+        """The table of the distinct ids, with what is known of each."""
+        frame = pl.DataFrame({f"{column}_id": ids, "key": keys, **texts})
         distinct = frame.unique(f"{column}_id", keep="first").sort(f"{column}_id")
         name = "queries" if column == "query" else "documents"
         self.change.write(name, distinct.to_arrow(), source=source)
-        return out
 
     def _sessions(
         self, pages: pl.DataFrame, query: pl.Series, doc: pl.Series, *, source: str

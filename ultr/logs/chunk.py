@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
+
+from ultr.schema import SESSIONS
 
 REJECT_TEXT_BYTES = 1024
 """A rejected line is kept up to this length."""
 
-_PAGE: dict[str, pl.DataType | type[pl.DataType]] = {
-    "ordinal": pl.Int64,
-    "session_id": pl.String,
-    "user_id": pl.String,
-    "query_key": pl.String,
-    "query_text": pl.String,
-    "shown_at": pl.Datetime("us", "UTC"),
-    "elapsed_ms": pl.Int64,
-    "device": pl.String,
-    "doc_key": pl.List(pl.String),
-    "position": pl.List(pl.Int16),
-    "click": pl.List(pl.Int8),
-    "dwell_s": pl.List(pl.Float32),
-    "media_type": pl.List(pl.String),
-    "height_px": pl.List(pl.Float32),
-    "weight": pl.Float64,
-}
-PAGE_SCHEMA = pl.Schema(_PAGE)
+_NOT_READ = ("source", "period", "query_id", "doc_id")
+"""Columns of `sessions` that ingest adds: a reader gives keys, not ids."""
+
+_COLUMNS = pl.DataFrame(SESSIONS.arrow().empty_table()).schema
+PAGE_SCHEMA = pl.Schema(
+    {name: dtype for name, dtype in _COLUMNS.items() if name not in _NOT_READ}
+    | {"query_key": pl.String(), "query_text": pl.String(), "doc_key": pl.List(pl.String())}
+)
 """A page as a reader gives it: keys as they stand in the log, lists parallel and by position."""
+
+DOCUMENT_SCHEMA = pl.Schema({"doc_key": pl.String, "title": pl.String, "text": pl.String})
 
 REJECT_SCHEMA = pl.Schema({"line": pl.Int64, "reason": pl.String, "text": pl.String})
 
@@ -48,6 +42,8 @@ class Chunk:
         repeated: lines that say again what a line before said.
         ignored: lines that carry nothing for these tables.
         size: bytes of the file that this chunk stands for, for progress.
+        documents: `DOCUMENT_SCHEMA`, where the log has more of a document than its key; a document
+            may come repeatedly.
     """
 
     pages: pl.DataFrame
@@ -56,7 +52,8 @@ class Chunk:
     used: int
     repeated: int = 0
     ignored: int = 0
-    size: int = field(default=0)
+    size: int = 0
+    documents: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Check that no line was lost."""

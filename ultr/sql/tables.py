@@ -35,6 +35,8 @@ def duckdb_type(arrow: pa.DataType) -> str:
     """
     if pa.types.is_list(arrow):
         return duckdb_type(arrow.value_type) + "[]"
+    if pa.types.is_struct(arrow):
+        return "struct(" + ", ".join(f"{f.name} {duckdb_type(f.type)}" for f in arrow) + ")"
     return _DUCKDB_TYPES[arrow]
 
 
