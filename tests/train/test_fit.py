@@ -109,7 +109,7 @@ def test_a_run_opens_to_the_same_scores_and_knows_itself(run, log):
     lines = [json.loads(line) for line in (run.root / "metrics.jsonl").read_text().splitlines()]
     (best,) = [line for line in lines if line["epoch"] == run.summary["best_epoch"]]
     assert best["click_nll_listwise"] == run.summary["click_nll_listwise"]
-    eligible = [line for line in lines if line["total_steps"] >= TrainConfig().min_steps]
+    eligible = [line for line in lines if line["total_steps"] >= TrainConfig().first_step]
     assert best["click_nll_listwise"] == min(line["click_nll_listwise"] for line in eligible)
 
 
@@ -129,6 +129,14 @@ def test_the_table_ranker_needs_no_features(log, tmp_path):
     assert rmse(run) < 0.05
     unseen = run.score_candidates(np.array([10**9]), np.array([5]), None)
     assert unseen.tolist() == [0.0]
+
+
+def test_the_table_ranker_keeps_the_state_that_explains_held_out_sessions_best(planted, tmp_path):
+    """It overfits a small log within a few passes: waiting longer would keep a worse state."""
+    data, _, _ = planted(EXAMINATION, sessions=8)
+    run = ultr.fit(data, run=tmp_path / "run", ranker="table", documents_per_batch=128)
+    lines = [json.loads(line) for line in (run.root / "metrics.jsonl").read_text().splitlines()]
+    assert run.summary["click_nll_listwise"] == min(x["click_nll_listwise"] for x in lines)
 
 
 def one_batch(data, **settings):

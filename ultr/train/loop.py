@@ -125,7 +125,7 @@ def train(
         sessions_per_second = passes * sessions / took[-1][0]
         line["total_steps"] = int(state.step)
         on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
-        if state.step >= config.min_steps or evaluation == config.evaluations:
+        if state.step >= config.first_step or evaluation == config.evaluations:
             first = first or evaluation
         if first and line["click_nll_listwise"] < best.click_nll:
             # A copy: the next epoch donates this state's buffers.

@@ -88,7 +88,7 @@ def train_method(
     mlp = replace(config, weight_decay=_JOINT_DECAY)
     linear = replace(
         config, ranker="linear", ranker_rate=None, weight_decay=None,
-        min_steps=max(config.min_steps, _LINEAR_STEPS),
+        min_steps=max(config.first_step, _LINEAR_STEPS),
     )  # fmt: skip
     (simple,), (flexible,) = (
         phase(f"joint, {c.ranker}", c, None, is_frozen=False) for c in (linear, mlp)
