@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -131,6 +132,23 @@ def test_the_table_ranker_needs_no_features(log, tmp_path):
     assert unseen.tolist() == [0.0]
 
 
+def test_the_table_ranker_opens_again_where_some_documents_are_never_shown(log, tmp_path):
+    data = log[0]
+    shown = data.list_query < len(data.query_id) - 20  # the lake's last candidates are in no list
+    lists = {
+        name: getattr(data, name)[shown]
+        for name in (
+            "document", "position", "where", "clicks", "weight", "sessions", "list_query",
+            "session_split",
+        )
+    }  # fmt: skip
+    run = ultr.fit(replace(data, **lists), run=tmp_path / "run", ranker="table", evaluations=1)
+    query = data.query_id[data.doc_query]
+    scores = ultr.open_run(run.root).score_candidates(query, data.doc_id, None)
+    assert (scores[-20 * 8 :] == 0).all()
+    assert (scores[: 20 * 8] != 0).any()
+
+
 def test_the_table_ranker_keeps_the_state_that_explains_held_out_sessions_best(planted, tmp_path):
     """It overfits a small log within a few passes: waiting longer would keep a worse state."""
     data, _, _ = planted(EXAMINATION, sessions=8)
@@ -202,8 +220,6 @@ class TestErrors:
         assert not (tmp_path / "run").exists()
 
     def test_features_are_needed_by_rankers_on_features(self, log, tmp_path):
-        from dataclasses import replace
-
         data = replace(log[0], features=np.zeros((log[0].n_documents, 0)), transform=None)
         with pytest.raises(DataError, match="--ranker table"):
             ultr.fit(data, run=tmp_path / "run")

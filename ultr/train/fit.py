@@ -87,6 +87,7 @@ def fit(
             training,
             held_out,
             config=chosen,
+            n_documents=data.n_documents,
             sessions=sessions,
             log_propensity=log_propensity,
             on_epoch=record,

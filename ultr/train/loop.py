@@ -65,6 +65,7 @@ def train(
     held_out: Lists,
     *,
     config: TrainConfig,
+    n_documents: int,
     sessions: int,
     decay: float | None = None,
     log_propensity: jax.Array | None,
@@ -77,6 +78,7 @@ def train(
         data: the training split.
         held_out: the validation split.
         config: the settings.
+        n_documents: of the whole lake, shown or not: parameters of the table ranker.
         sessions: that the training split stands for, those without a click included: they
             contribute nothing to these objectives and are left out of `data`, exactly.
         decay: weight decay of the ranker; the first of the configuration's by default.
@@ -89,7 +91,6 @@ def train(
     """
     began = time.perf_counter()
     n_positions = max(data.max_position, held_out.max_position)
-    n_documents = 1 + int(max(data.doc_row.max(initial=0), held_out.doc_row.max(initial=0)))
     model, state = start(
         n_features=data.n_features,
         n_documents=n_documents,

@@ -44,6 +44,7 @@ def train_method(
     held_out: Lists,
     *,
     config: TrainConfig,
+    n_documents: int,
     sessions: int,
     log_propensity: jax.Array | None,
     on_epoch: Callable[[dict[str, Any]], None],
@@ -54,6 +55,7 @@ def train_method(
         data: the training split.
         held_out: the validation split.
         config: the settings.
+        n_documents: of the whole lake, for the table ranker.
         sessions: that the training split stands for.
         log_propensity: `[P]` given log propensities, for ipw.
         on_epoch: receives one line of measurements per evaluation, `phase` among them.
@@ -71,6 +73,7 @@ def train_method(
                 data,
                 held_out,
                 config=chosen,
+                n_documents=n_documents,
                 sessions=sessions,
                 decay=decay,
                 log_propensity=given,
