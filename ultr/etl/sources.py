@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ultr.errors import UsageError
+from ultr.letor.ultra import LISTS, list_files
 
 
 def find_files(sources: Sequence[Path], *, lake: Path | None = None) -> list[Path]:
@@ -30,6 +31,26 @@ def find_files(sources: Sequence[Path], *, lake: Path | None = None) -> list[Pat
         for path in sorted(matches):
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def find_lists(sources: Sequence[Path], lake: Path) -> list[Path]:
+    """The `.init_list` files that sources name: folders of ULTRA, or such files themselves.
+
+    Raises:
+        DataError: a folder that is none of ULTRA's.
+        UsageError: as `find_files`, or another file.
+    """
+    lists: list[Path] = []
+    for source in sources:
+        lists += list_files(source) if source.is_dir() else find_files([source], lake=lake)
+    other = [p for p in lists if p.suffix != LISTS]
+    if other:
+        raise UsageError(
+            "--format ultra takes the folder with settings.json, or a .init_list file",
+            got=str(other[0]),
+            hint="name the folder",
+        )
+    return list(dict.fromkeys(lists))
 
 
 def source_name(path: Path, *, lake: Path) -> str:

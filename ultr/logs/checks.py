@@ -63,8 +63,8 @@ def _typed(name: str, text: pl.Expr) -> tuple[pl.Expr | None, str]:
         said = pl.when(text.is_in(_TRUE)).then(1.0).when(text.is_in(_FALSE)).then(0.0)
         return _whole(said.otherwise(number)), "a whole number from 0"
     if name.startswith(FEATURE):
-        said = pl.when(text.is_in(("true", "True", "TRUE"))).then(1.0)
-        said = said.when(text.is_in(("false", "False", "FALSE"))).then(0.0)
+        is_true, is_false = text.is_in(_TRUE), text.is_in(_FALSE)
+        said = pl.when(is_true).then(1.0).when(is_false).then(0.0)
         value = said.otherwise(number).cast(pl.Float32)
         return _where(value, pl.Expr.is_finite), "a finite number"
     return None, ""

@@ -149,9 +149,9 @@ def _texts(block: Block) -> tuple[pl.DataFrame, int]:
 def _json_lines(block: Block, wanted: Wanted | None) -> Rows:
     frame, ignored = _texts(block)
     if wanted is not None and frame.height and frame[WHY].null_count() == frame.height:
-        columns = json_columns(block.data, frame[TEXT], wanted)
-        if columns is not None:
-            return Rows(frame.hstack(columns), ignored, block.size)
+        found = json_columns(block.data, frame[TEXT], wanted)
+        if found is not None:
+            return Rows(frame.hstack(found), ignored, block.size)
     objects = [_parsed(text) for text in frame[TEXT]]
     names = {name: None for row in objects if row is not None for name in row}
     columns = [_series(n, [None if r is None else r.get(n) for r in objects]) for n in names]

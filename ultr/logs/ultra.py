@@ -127,9 +127,7 @@ def _pages(good: pl.DataFrame, documents: pl.Series, labels: Labels) -> pl.DataF
         "item", "label", empty_as_null=False, keep_nulls=False
     )
     clicked = pl.col("label").is_in(["1", "1.0"]) if labels == "clicks" else pl.lit(value=False)
-    flat = flat.with_columns(
-        doc_key=documents.gather(flat["item"]), click=clicked.cast(pl.Int8)
-    )
+    flat = flat.with_columns(doc_key=documents.gather(flat["item"]), click=clicked.cast(pl.Int8))
     pages = flat.group_by("line", maintain_order=True).agg(
         pl.col("query_key").first(), "doc_key", "click"
     )

@@ -102,12 +102,12 @@ def _time(column: pl.Series, mapping: Mapping) -> pl.Series:
         factor = 1_000 if mapping.options.time_unit == "ms" else 1_000_000
         number = column.cast(pl.String).cast(pl.Float64, strict=False) * factor
         return number.round().cast(pl.Int64, strict=False).cast(zoned)
-    text = column.cast(pl.String).str.strip_chars().str.replace(r" ?UTC$", "Z")
-    return _iso(text.str.replace(" ", "T"))
+    return iso_times(column.cast(pl.String))
 
 
-def _iso(text: pl.Series) -> pl.Series:
+def iso_times(text: pl.Series) -> pl.Series:
     """Text in one of the forms, the usual one first; null where it fits none."""
+    text = text.str.strip_chars().str.replace(r" ?UTC$", "Z").str.replace(" ", "T")
     time = text.str.to_datetime(_ZONED, time_unit="us", time_zone="UTC", strict=False)
     for form in (*_NAIVE, _DATE):
         if time.null_count() == text.null_count():
@@ -126,13 +126,14 @@ def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
         inner = pl.List(pl.String)
         return column.cast(pl.List(column.dtype.inner)).cast(inner)
     form = mapping.options.list_format
-    parsed = [_parse_list(text, form) for text in column.cast(pl.String)]
+    parsed = [parse_list(text, form) for text in column.cast(pl.String)]
     return pl.Series(column.name, parsed, dtype=pl.List(pl.String))
 
 
-def _parse_list(
+def parse_list(
     text: str | None, form: Literal["auto", "json", "python"]
 ) -> list[str | None] | None:
+    """The items of a list written as JSON or Python, as text; None where it is none."""
     for parse, name in ((json.loads, "json"), (ast.literal_eval, "python")):
         if form not in ("auto", name):
             continue
