@@ -17,13 +17,13 @@ _MAX_POSITION = 1000
 
 NAMES: dict[str, str] = {
     "click": r"(is_?|was_?|n_?)?(click|clk)(s|ed|_?bool|_?flag|_?label|_?count)?",
-    "position": r"(.*_)?(pos|position|rank|ranking|slot|ordinal)",
+    "position": r"(.*_)?(pos|positions?|ranks?|ranking|slots?|ordinals?)",
     "page": r"(page|search|srch|serp|request|impression|imp|response|view|list)_?(id|uuid|key)",
     "session": r"(session|visit|sess)(_?(id|uuid|key))?",
     "user": r"(user|client|visitor|customer|member|cookie|account)(_?(id|uuid|key|hash))?",
     "query": r"query_?id|qid|query|q|search_?(terms?|phrase|query|words?|string)|keywords?|terms?",
     "document": r"(doc|document|item|product|listing|prop|hotel|article|object|result|url|ad|video)"
-    r"_?(id|no|key|hash|md5)|doc|document|item|product|listing|url|sku|asin|docno",
+    r"_?(id|no|key|hash|md5)s?|(doc|document|item|product|listing|url|sku|asin|docno)s?",
     "time": r"(.*_)?(time|timestamp|ts|date|datetime)|shown_at|created_at",
     "device": r"device(_?(type|class|kind))?|platform",
     "dwell_s": r"dwell(_?(s|sec|seconds|time))?",
@@ -161,7 +161,7 @@ def _by_name(proposal: Proposal, columns: Sequence[Column], *, is_page: bool) ->
 def _by_value(proposal: Proposal, columns: Sequence[Column], path: Path, *, is_page: bool) -> None:
     _need(proposal, columns, "click", path, is_page=is_page, fits=lambda c: c.is_binary,
           prefer=lambda c: c.share, what="yes and no, mostly no")  # fmt: skip
-    if "position" not in proposal.columns and is_page:
+    if "position" not in proposal.columns and is_page and not _take_ranks(proposal, columns):
         proposal.has_rank_order = True
     else:
         _need(proposal, columns, "position", path, is_page=is_page,
@@ -174,6 +174,18 @@ def _by_value(proposal: Proposal, columns: Sequence[Column], path: Path, *, is_p
           fits=lambda c: c.distinct > 1 and c.time_unit is None and _is_key(c),
           prefer=lambda c: -c.distinct, what="the most different values")  # fmt: skip
     _query(proposal, columns)
+
+
+def _take_ranks(proposal: Proposal, columns: Sequence[Column]) -> bool:
+    """Take lists of small whole numbers that differ within each list as positions."""
+    for column in _free(proposal, columns):
+        if not _fits("position", column, is_page=True):
+            continue
+        lists = column.values.drop_nulls().list
+        if column.distinct > 2 and (lists.n_unique() == lists.len()).all():
+            proposal.take("position", column, f"{_UNSURE}no number comes twice on a page")
+            return True
+    return False
 
 
 def _is_key(column: Column) -> bool:
