@@ -140,8 +140,8 @@ def test_a_salt_is_a_file_with_enough_in_it(fill, tmp_path, salt, error):
     assert not (tmp_path / "lake").exists()
 
 
-def test_a_dry_run_shows_no_text_where_none_is_kept(tmp_path, fill):
-    (tmp_path / "salt2").write_text(SALT)
+@pytest.mark.usefixtures("fill")
+def test_a_dry_run_shows_no_text_where_none_is_kept(tmp_path):
     config = IngestConfig(
         format="table", mapping=tmp_path / "map.toml", no_text=True, is_dry_run=True
     )

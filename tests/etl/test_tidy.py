@@ -43,7 +43,7 @@ def lake(tmp_path, monkeypatch):
 def rows(root, *tables):
     names = tables or ("sessions", "rejects", "queries", "documents", "judgments")
     opened = ultr.open_lake(root)
-    return {t: sorted(map(repr, opened.sql(f"from {t}").fetchall())) for t in names}  # noqa: S608
+    return {t: sorted(map(repr, opened.sql(f"from {t}").fetchall())) for t in names}
 
 
 def files(root, table):

@@ -25,7 +25,7 @@ def write_logs(folder: Path, *, files: int, sessions: int) -> list[Path]:
     folder.mkdir()
     paths = []
     for number in range(files):
-        rng, path = random.Random(number), folder / f"{number}.tsv"  # noqa: S311
+        rng, path = random.Random(number), folder / f"{number}.tsv"
         pages = []
         for s in range(sessions):
             query, first = rng.randrange(200), rng.randrange(3)
@@ -42,7 +42,7 @@ def contents(lake: Path) -> dict[str, object]:
     """Every row of every table, sorted, and what is known of the sources."""
     opened = ultr.open_lake(lake)
     rows = {
-        name: sorted(map(repr, opened.sql(f"from {name}").fetchall()))  # noqa: S608
+        name: sorted(map(repr, opened.sql(f"from {name}").fetchall()))
         for name in TABLES
         if opened.files(name)
     }

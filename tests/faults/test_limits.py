@@ -41,7 +41,7 @@ def limit():
 
 
 def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
-    small, large = write_logs(tmp_path / "logs", files=2, sessions=2)[0], tmp_path / "large"
+    small, large = write_logs(tmp_path / "logs", files=2, sessions=30)[0], tmp_path / "large"
     logs = write_logs(large, files=1, sessions=5000)
     lake = tmp_path / "lake"
     ingest([small], lake=lake, config=YANDEX)
@@ -54,7 +54,7 @@ def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
 
 
 def test_a_second_process_is_told_who_writes_and_readers_are_not_blocked(tmp_path):
-    logs = write_logs(tmp_path / "logs", files=2, sessions=3)
+    logs = write_logs(tmp_path / "logs", files=2, sessions=30)
     lake = tmp_path / "lake"
     ingest(logs[:1], lake=lake, config=YANDEX)
     with subprocess.Popen(
@@ -64,7 +64,7 @@ def test_a_second_process_is_told_who_writes_and_readers_are_not_blocked(tmp_pat
         with pytest.raises(DataError, match="one job at a time") as error:
             ingest(logs, lake=lake, config=YANDEX)
         assert error.value.got == f"{lake} is being written by: ultr lists, process {writer.pid}"
-        assert ultr.open_lake(lake).sql("select count(*) from sessions").fetchall() == [(3,)]
+        assert ultr.open_lake(lake).sql("select count(*) from sessions").fetchall() == [(30,)]
         writer.stdin.close()
         assert writer.wait() == 0
     assert ingest(logs, lake=lake, config=YANDEX)["files"] == 1

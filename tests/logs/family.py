@@ -67,8 +67,8 @@ PAGES = b"".join(
     for s in range(4)
 )
 RICH = b"".join(
-    b'{"id": %d, "q": "q", "docs": ["a", "b"], "ranks": [1, 2], "clicks": [0, 1], "price": [1, 2.5],'
-    b' "cart": [0, 2], "title": ["A", null]}\n' % s
+    b'{"id": %d, "q": "q", "docs": ["a", "b"], "ranks": [1, 2], "clicks": [0, 1],'
+    b' "price": [1, 2.5], "cart": [0, 2], "title": ["A", null]}\n' % s
     for s in range(4)
 )
 PYTHON = b"".join(b"%d\tq\t['a', 'b']\t[0, 1]\n" % s for s in range(4))

@@ -35,7 +35,7 @@ def only_exact(patch):
 
 
 @pytest.mark.parametrize("reader", TABLES)
-@settings(max_examples=40, deadline=None, derandomize=True,
+@settings(max_examples=25, deadline=None, derandomize=True,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(edits=st.lists(EDIT, max_size=3), size=st.sampled_from([150, raw.BLOCK_BYTES]))
 def test_fast_and_exact_agree(tmp_path, reader, edits, size):

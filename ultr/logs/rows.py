@@ -164,6 +164,8 @@ def _json_lines(block: Block, wanted: Wanted | None) -> Rows:
 def _parsed(text: str) -> dict[str, object] | None:
     try:
         value = json.loads(text)
+        if "\\u" in text:  # half a surrogate pair is no text, and replaced it would be another key
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -172,11 +174,10 @@ def _parsed(text: str) -> dict[str, object] | None:
 def _series(name: str, values: list[object]) -> pl.Series:
     try:
         return pl.Series(name, values, strict=True)
-    except (TypeError, ValueError, pl.exceptions.PolarsError, OverflowError):
-        # A column of mixed kinds, or half a surrogate pair: as text, the way it stood.
+    except (TypeError, pl.exceptions.PolarsError, OverflowError):
+        # A column of mixed kinds: as text, each value the way it stood.
         text = [v if isinstance(v, str) or v is None else json.dumps(v) for v in values]
-        whole = [v and v.encode("utf-8", "replace").decode() for v in text]
-        return pl.Series(name, whole, dtype=pl.String)
+        return pl.Series(name, text, dtype=pl.String)
 
 
 def _split(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,7 +127,9 @@ def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
         inner = pl.List(pl.String)
         return column.cast(pl.List(column.dtype.inner)).cast(inner)
     form = mapping.options.list_format
-    parsed = [parse_list(text, form) for text in column.cast(pl.String)]
+    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+        # Python warns of odd escapes in what it is given to parse, which is not our code.
+        parsed = [parse_list(text, form) for text in column.cast(pl.String)]
     return pl.Series(column.name, parsed, dtype=pl.List(pl.String))
 
 
@@ -139,7 +142,9 @@ def parse_list(
             continue
         try:
             value = parse(text or "")
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            if text and "\\" in text:
+                "".join(map(str, value)).encode()  # half a surrogate pair is no text
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(value, list | tuple):
             return [None if v is None else str(v) for v in value]
