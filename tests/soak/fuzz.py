@@ -33,7 +33,15 @@ MAX_RSS_BYTES = 2 << 30
 
 
 def edits(rng: random.Random, data: bytes) -> bytes:
-    """A random file near `data`: pieces put in, cut out, moved, repeated; or packed and damaged."""
+    """A random file near `data`: pieces put in, cut out, moved, repeated; or packed and damaged.
+
+    Half of them keep their first line, without which a table has no columns.
+    """
+    kept = data.index(b"\n") + 1 if rng.random() < 0.5 else 0
+    return _packed(rng, data[:kept] + _edited(rng, data[kept:]))
+
+
+def _edited(rng: random.Random, data: bytes) -> bytes:
     for _ in range(rng.randrange(1, 7)):
         match rng.randrange(6):
             case 0 | 1 | 2:
@@ -48,6 +56,10 @@ def edits(rng: random.Random, data: bytes) -> bytes:
             case _:
                 at = rng.randrange(len(data) + 1)
                 data = data[:at] + data[at // 2 : at] * rng.randrange(1, 3) + data[at:]
+    return data
+
+
+def _packed(rng: random.Random, data: bytes) -> bytes:
     if rng.random() < 0.2:
         packed = bytearray(gzip.compress(data))
         if rng.random() < 0.5 and packed:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from ultr.errors import DataError
 from ultr.logs.mapping import Name
 from ultr.logs.raw import head, is_parquet
-from ultr.logs.values import iso_times, parse_list
+from ultr.logs.values import iso_times, parse_lists
 
 SAMPLE_BYTES = 2 << 20
 SAMPLE_ROWS = 20_000
@@ -236,7 +236,7 @@ def _texts(column: pl.Series) -> pl.Series:
     said = text.drop_nulls()
     if not len(said) or not said.str.starts_with("[").all():
         return text
-    lists = [None if t is None else parse_list(t, "auto") for t in text]
+    lists = parse_lists(text, "auto")
     if any(t is not None and v is None for t, v in zip(text, lists, strict=True)):
         return text
     return pl.Series(column.name, lists, pl.List(pl.String))

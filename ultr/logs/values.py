@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -126,17 +126,22 @@ def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
     if isinstance(column.dtype, pl.List | pl.Array):
         inner = pl.List(pl.String)
         return column.cast(pl.List(column.dtype.inner)).cast(inner)
-    form = mapping.options.list_format
-    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
-        # Python warns of odd escapes in what it is given to parse, which is not our code.
-        parsed = [parse_list(text, form) for text in column.cast(pl.String)]
+    parsed = parse_lists(column.cast(pl.String), mapping.options.list_format)
     return pl.Series(column.name, parsed, dtype=pl.List(pl.String))
 
 
-def parse_list(
+def parse_lists(
+    texts: Iterable[str | None], form: Literal["auto", "json", "python"]
+) -> list[list[str | None] | None]:
+    """The items of lists written as JSON or Python, as text; None where a text is no list."""
+    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+        # Python warns of odd escapes in what it is given to parse, which is not our code.
+        return [_parse_list(text, form) for text in texts]
+
+
+def _parse_list(
     text: str | None, form: Literal["auto", "json", "python"]
 ) -> list[str | None] | None:
-    """The items of a list written as JSON or Python, as text; None where it is none."""
     for parse, name in ((json.loads, "json"), (ast.literal_eval, "python")):
         if form not in ("auto", name):
             continue
