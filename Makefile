@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MQ2008 := ../shared/data/mq2008
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench
+.PHONY: demo test soak lint bench
 
 # The demo needs the program only; the tests need their tools too. Each set has its own stamp,
 # older than pyproject.toml when that changed.
@@ -29,6 +29,14 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 2 --ignore tests/benchmarks
+
+$(VENV)/.installed-soak: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[test,soak]'
+	touch $@ $(VENV)/.installed
+
+# Hours: kills, and a hundred thousand damaged files for each reader. Stopped, it goes on later.
+soak: $(VENV)/.installed-soak
+	$(BIN)/python -m pytest -q -m soak tests/soak
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

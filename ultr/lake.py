@@ -185,11 +185,12 @@ class Lake:
         return run(self, query, parameters)
 
     @contextlib.contextmanager
-    def commit(self, command: str) -> Iterator[Commit]:
+    def commit(self, command: str, *, grace_s: float = GRACE_S) -> Iterator[Commit]:
         """Change the lake: all of it at the end of the block, or nothing.
 
         Args:
             command: who is writing, for the message to a second writer.
+            grace_s: how long replaced files stay for readers, in seconds.
 
         Raises:
             DataError: another process is writing to the lake.
@@ -197,13 +198,25 @@ class Lake:
         with _locked(self.root, command):
             # Another job may have committed since this Lake was opened: build on what is there now.
             change = Commit(self.root, copy.deepcopy(open_lake(self.root).manifest))
-            change.remove_leftovers()
+            change.remove_leftovers(grace_s=grace_s)
             try:
                 yield change
             except BaseException:
                 change.discard()
                 raise
             change.publish()
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Files that were deleted."""
+
+    files: int = 0
+    bytes: int = 0
+
+    def plus(self, size: int) -> Freed:
+        """With one more file."""
+        return Freed(self.files + 1, self.bytes + size)
 
 
 @dataclass
@@ -213,10 +226,12 @@ class Commit:
     Args:
         root: the lake's folder.
         manifest: the manifest to be; starts as a copy of the current one.
+        freed: leftovers and replaced files that were deleted at its start.
     """
 
     root: Path
     manifest: Manifest
+    freed: Freed = Freed()
     _written: list[Path] = field(default_factory=list)
     _token: str = field(default_factory=lambda: secrets.token_hex(4))
 
@@ -260,15 +275,24 @@ class Commit:
             files.remove(gone)
             self.manifest.superseded[gone.path] = time.time()
 
-    def remove_leftovers(self) -> None:
+    def withdraw(self, **keys: object) -> None:
+        """Take back what this commit has written so far under these keys."""
+        ours = {p.relative_to(self.root).as_posix(): p for p in self._written}
+        for files in self.manifest.tables.values():
+            for gone in [f for f in files if f.path in ours and f.matches(**keys)]:
+                files.remove(gone)
+                ours[gone.path].unlink(missing_ok=True)
+
+    def remove_leftovers(self, *, grace_s: float = GRACE_S) -> None:
         """Delete files of killed jobs, and replaced files that no reader can still hold."""
-        old = time.time() - GRACE_S
+        old = time.time() - grace_s
         self.manifest.superseded = {p: t for p, t in self.manifest.superseded.items() if t > old}
         known = set(self.manifest.superseded)
         known.update(f.path for files in self.manifest.tables.values() for f in files)
         for table in TABLES:
             for path in (self.root / table).rglob("*.parquet"):
                 if path.relative_to(self.root).as_posix() not in known:
+                    self.freed = self.freed.plus(path.stat().st_size)
                     path.unlink(missing_ok=True)
 
     def publish(self) -> None:

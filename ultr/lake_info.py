@@ -1,19 +1,28 @@
-"""What a lake holds, from its manifest and the sizes of its files."""
+"""What a lake holds, from its manifest, and the sizes and footers of its files."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from ultr.lake import Lake
 from ultr.schema import SCHEMA_VERSION, TABLES
+from ultr.staleness import stale_inputs
 
 
 def describe(lake: Lake) -> dict[str, Any]:
-    """Describe a lake without reading its Parquet.
+    """Describe a lake without reading its rows.
 
     Returns:
-        `schema_version commits rows files bytes periods sources ids` and, where there are such,
-        `features transform judgments lists`; rows, files and bytes (on disk) are per table.
+        `schema_version commits rows files bytes first_period last_period periods sources
+        sources_by_format ids stale replaced_files replaced_bytes` and, where there are such,
+        `privacy log_features features transform judgments lists`. Rows, files and bytes (on disk)
+        are per table; the first and last period are those of sessions, `periods` those that
+        `ultr lists` keeps apart; `stale` names tables that changed since then.
 
     Example:
         >>> describe(ultr.open_lake("lake"))["rows"]["sessions"]  # doctest: +SKIP
@@ -33,18 +42,58 @@ def describe(lake: Lake) -> dict[str, Any]:
         "rows": {name: lake.rows(name) for name in held},
         "files": {name: len(lake.files(name)) for name in held},
         "bytes": {name: _bytes(lake, name) for name in held},
+        **_first_and_last(lake),
         "periods": sorted(periods),
         "sources": len(manifest.sources),
+        "sources_by_format": dict(
+            Counter(str(s.get("format", "unknown")) for s in manifest.sources.values())
+        ),
         "ids": manifest.ids,
+        "stale": stale_inputs(lake),
+        "replaced_files": len(manifest.superseded),
+        "replaced_bytes": _size(lake.root / p for p in manifest.superseded),
     }
     if "transform" in meta:
         info["transform"] = {
             "kind": meta["transform"]["kind"],
             "features": len(meta["transform"]["names"]),
         }
-    return info | {k: meta[k] for k in ("features", "judgments", "lists") if k in meta}
+    return info | {k: meta[k] for k in _META if k in meta}
+
+
+_META = ("privacy", "log_features", "features", "judgments", "lists")
+
+
+def sources_of(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Each raw file that the lake holds: format, size, lines, sessions, clicks and rejects."""
+    kept = ("format", "size", "lines", "sessions", "clicks", "rejects")
+    return {
+        name: {k: facts[k] for k in kept if k in facts}
+        for name, facts in sorted(lake.manifest.sources.items())
+    }
+
+
+def _first_and_last(lake: Lake) -> dict[str, str]:
+    found = sorted({p for path in lake.paths("sessions") for p in _range(path)})
+    return {"first_period": found[0], "last_period": found[-1]} if found else {}
+
+
+def _range(path: Path) -> Iterator[str]:
+    """The least and the greatest period of a file, from the footer."""
+    if not path.exists():
+        return
+    footer = pq.read_metadata(path)
+    column = footer.schema.names.index("period")
+    for group in range(footer.num_row_groups):
+        statistics = footer.row_group(group).column(column).statistics
+        if statistics is not None and statistics.has_min_max:
+            yield from (statistics.min, statistics.max)
 
 
 def _bytes(lake: Lake, table: str) -> int:
+    return _size(lake.paths(table))
+
+
+def _size(paths: Iterable[Path]) -> int:
     # A file that vanished under us (another job's commit) counts nothing; reading would tell.
-    return sum(p.stat().st_size for p in lake.paths(table) if p.exists())
+    return sum(p.stat().st_size for p in paths if p.exists())

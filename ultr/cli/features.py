@@ -16,7 +16,8 @@ from ultr.cli.output import emit, json_option
     "source",
     type=click.Path(path_type=Path),
     required=True,
-    help="Parquet, CSV or TSV with query_id, doc_id and `features` or one column per feature.",
+    help="Parquet, CSV or TSV with query_id, doc_id and `features` or one column per feature; "
+    "or a folder of ULTRA.",
 )
 @click.option(
     "--min-match",
@@ -37,6 +38,7 @@ def command(
     \b
     Examples:
       ultr features --lake lake --from features.parquet
+      ultr features --lake lake --from tmp_data       (a folder of ULTRA)
       ultr features --lake lake --from features.csv --min-match 0 --allow-missing
     """
     from ultr.etl.features import add_features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ultr.errors import DataError
@@ -30,6 +30,14 @@ class Counts:
         """Count a file."""
         self.files += 1
         self.size += path.stat().st_size
+
+    def merge(self, other: Counts) -> None:
+        """Count what another one counted."""
+        for item in fields(self):
+            if item.name != "reasons":
+                total = getattr(self, item.name) + getattr(other, item.name)
+                setattr(self, item.name, total)
+        self.reasons.update(other.reasons)
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk."""

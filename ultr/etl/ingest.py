@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from ultr.errors import UsageError
+import polars as pl
+
+from ultr.errors import DataError
+from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate
-from ultr.etl.ids import MixedIdsError, parse_rules
-from ultr.etl.sources import find_files, source_name
+from ultr.etl.dry_run import DryRun
+from ultr.etl.formats import Source, source_of
+from ultr.etl.ids import MixedIdsError
+from ultr.etl.ingest_config import IngestConfig
+from ultr.etl.privacy import Privacy, read_salt
+from ultr.etl.sources import source_name
 from ultr.etl.write import ChunkWriter, opened
-from ultr.logs import table, yandex
-from ultr.logs.chunk import Chunk
-from ultr.logs.mapping import read_mapping
+from ultr.lake import MANIFEST, Commit, Manifest, open_lake
 from ultr.progress import Advance, progress
 
-Format = Literal["yandex", "table"]
-Reader = Callable[[Path], Iterator[Chunk]]
+__all__ = ["IngestConfig", "ingest"]
 
-
-@dataclass(frozen=True)
-class IngestConfig:
-    """How to read raw logs.
-
-    Args:
-        format: yandex or table.
-        mapping: for table, the TOML file that names the columns.
-        max_reject_rate: share of rejected lines above which the job fails.
-        id_rules: `query` and `doc` -> rule, instead of the detected one; only for a new lake.
-        is_dry_run: read and report, write nothing.
-    """
-
-    format: Format
-    mapping: Path | None = None
-    max_reject_rate: float = 0.05
-    id_rules: dict[str, str] = field(default_factory=dict)
-    is_dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the combination.
-
-        Raises:
-            UsageError: a mapping for a fixed format, or a rate outside 0 to 1.
-        """
-        if self.mapping is not None and self.format != "table":
-            raise UsageError(
-                "a mapping goes with --format table", got=self.format, hint="leave --mapping out"
-            )
-        if not 0 <= self.max_reject_rate <= 1:
-            raise UsageError(
-                "--max-reject-rate is a share from 0 to 1",
-                got=str(self.max_reject_rate),
-                hint="for example 0.05",
-            )
-        parse_rules(self.id_rules)
+TABLES = ("sessions", "queries", "documents", "rejects")
+"""Tables whose rows belong to a source."""
 
 
 def ingest(
@@ -66,8 +34,9 @@ def ingest(
 ) -> dict[str, Any]:
     """Read raw logs into a lake; all of them, or nothing.
 
-    A file that the lake already holds, with the same size, modification time, format and mapping,
-    is skipped; one that changed replaces its own rows.
+    A file that the lake already holds, unchanged (by size and time, or by content where that is
+    asked for), with the same format and mapping, is skipped; one that changed replaces its own
+    rows; one that vanished is reported, and its rows stay.
 
     Args:
         sources: files, folders, or globs.
@@ -77,21 +46,27 @@ def ingest(
 
     Returns:
         `lines used repeated ignored rejects sessions impressions clicks rejects_by_reason files
-        files_skipped bytes seconds sessions_per_second`; the four kinds of lines add up to lines.
+        files_skipped files_rejected files_vanished bytes seconds sessions_per_second`; the four
+        kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
 
     Raises:
-        DataError: a missing, empty or damaged file, ids that break the lake's rule, or more rejects
-            than allowed. The lake stays as it was.
-        UsageError: no file matches.
+        DataError: a missing, empty or damaged file (unless such files are to be left out), ids
+            that break the lake's rule, other features than before, or more rejects than allowed.
+            The lake stays as it was.
+        UsageError: no file matches, or the lake was made with other privacy settings.
     """
     began = time.monotonic()
-    source = _source(config)
-    files = find_files(sources, lake=lake)
+    source = source_of(config)
+    files = source.find(sources, lake)
+    dry, result = DryRun(), _Result()
     if config.is_dry_run:
-        total = _read_only(files, source.read)
+        result = _read_only(files, dry, lake=lake, source=source, config=config)
     else:
-        total = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
-    seconds = time.monotonic() - began
+        result = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
+        names = [source_name(p, lake=lake) for p in files]
+        known = open_lake(lake).manifest.sources
+        result.vanished = vanished(sources, found=names, known=known, lake=lake)
+    seconds, total = time.monotonic() - began, result.total
     return {
         "lines": total.lines,
         "used": total.used,
@@ -103,101 +78,156 @@ def ingest(
         "clicks": total.clicks,
         "rejects_by_reason": dict(total.reasons.most_common()),
         "files": total.files,
-        "files_skipped": len(files) - total.files,
+        "files_skipped": len(files) - total.files - result.bad_files,
+        "files_rejected": result.bad_files,
+        "files_vanished": result.vanished,
         "bytes": total.size,
         "seconds": round(seconds, 3),
         "sessions_per_second": round(total.sessions / max(seconds, 1e-9)),
-    }
+        **({"reject_examples": dry.examples, "bad_files": dry.bad_files} if config.is_dry_run
+           else {}),
+    }  # fmt: skip
 
 
-class _Source(NamedTuple):
-    """A reader, and what else the rows depend on: a changed mapping makes a file worth reading."""
+@dataclass
+class _Result:
+    """What one call did: counts, files left out, and sources that are gone."""
 
-    read: Reader
-    mapping: str
-
-
-def _source(config: IngestConfig) -> _Source:
-    if config.format == "yandex":
-        return _Source(yandex.read, "")
-    mapping = None if config.mapping is None else read_mapping(config.mapping)
-    digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
-    return _Source(functools.partial(table.read, mapping=mapping), digest)
+    total: Counts = field(default_factory=Counts)
+    bad_files: int = 0
+    vanished: list[str] = field(default_factory=list)
 
 
-def _read_only(files: Sequence[Path], read: Reader) -> Counts:
-    total = Counts()
-    for path in files:
-        total.begin(path)
-        for chunk in read(path):
-            total.add(chunk)
-    return total
+def _privacy(config: IngestConfig) -> Privacy:
+    salt = None if config.hash_users is None else read_salt(config.hash_users)
+    return Privacy(config.no_text, salt)
+
+
+def _read_only(
+    files: Sequence[Path], dry: DryRun, *, lake: Path, source: Source, config: IngestConfig
+) -> _Result:
+    """Read what an ingest would read, and keep nothing."""
+    manifest = open_lake(lake).manifest if (lake / MANIFEST).exists() else Manifest()
+    named = [(source_name(p, lake=lake), p) for p in files]
+    new = [
+        (name, path)
+        for name, path in named
+        if not is_same(manifest.sources.get(name), _mark(path, source, config))
+    ]
+    dry.read(new, source.read, privacy=_privacy(config), form=config.format)
+    return _Result(dry.total, len(dry.bad_files))
 
 
 def _ingest(
-    files: Sequence[Path], *, lake: Path, source: _Source, config: IngestConfig, quiet: bool
-) -> Counts:
+    files: Sequence[Path], *, lake: Path, source: Source, config: IngestConfig, quiet: bool
+) -> _Result:
     """Write all files in one commit; start again where the detected id rule was too narrow."""
-    rules = dict(config.id_rules)
+    rules, privacy = dict(config.id_rules), _privacy(config)
     while True:
-        total, detected = Counts(), set[str]()
+        result, detected = _Result(), set[str]()
         try:
             with opened(lake) as change:
+                privacy.settle(change.manifest)
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
-                writer = ChunkWriter(change, rules)
-                with progress(
-                    "ingest", total=sum(p.stat().st_size for p in files), unit="B", quiet=quiet
-                ) as advance:
+                writer = ChunkWriter(change, rules, keeps_text=not privacy.no_text)
+                job = _Job(writer, source, privacy, config, result, frozenset(detected))
+                job.check_features({source_name(p, lake=change.root) for p in files})
+                with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
                     for path in files:
-                        _ingest_file(
-                            path, writer=writer, source=source, total=total, advance=advance,
-                            config=config,
-                        )  # fmt: skip
-                check_rate(total, most=config.max_reject_rate)
+                        job.ingest_file(path, advance)
+                check_rate(result.total, most=config.max_reject_rate)
         except MixedIdsError as error:
             if error.column not in detected:
                 raise
             rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
         else:
-            return total
+            return result
 
 
-def _ingest_file(
-    path: Path,
-    *,
-    writer: ChunkWriter,
-    source: _Source,
-    total: Counts,
-    advance: Advance,
-    config: IngestConfig,
-) -> None:
-    change = writer.change
-    name, status = source_name(path, lake=change.root), path.stat()
-    mark = {
-        "size": status.st_size,
-        "mtime_ns": status.st_mtime_ns,
-        "format": config.format,
-        "mapping": source.mapping,
-    }
-    known = change.manifest.sources.get(name, {})
-    if {k: known.get(k) for k in mark} == mark:
-        advance(status.st_size)
-        return
-    for kind in ("sessions", "queries", "documents", "rejects"):
+def _size(files: Sequence[Path]) -> int:
+    return sum(p.stat().st_size for p in files if p.exists())
+
+
+def _mark(path: Path, source: Source, config: IngestConfig) -> dict[str, Any]:
+    """What tells a source from what it was: when it is the same, its rows are."""
+    parts = source.parts(path)
+    mark = {**mark_of(parts), "format": config.format, "mapping": source.mapping}
+    return mark | ({"content": content_of(parts)} if config.check_content else {})
+
+
+class _Job(NamedTuple):
+    """One ingest's writer and settings, and what it has done so far."""
+
+    writer: ChunkWriter
+    source: Source
+    privacy: Privacy
+    config: IngestConfig
+    result: _Result
+    detected: frozenset[str]
+
+    def check_features(self, files: set[str]) -> None:
+        """Check that the lake's other sources have the same features, and note them."""
+        manifest, names = self.writer.change.manifest, list(self.source.features)
+        for name, known in manifest.sources.items():
+            other = known.get("log_features")
+            if names and other and other != names and name not in files:
+                raise DataError(
+                    "all sources of a lake have the same features in the log, in the same order",
+                    got=f"{', '.join(names)}; {name} has {', '.join(other)}",
+                    hint="use the mapping of the first ingest, or a new lake; or: ultr lake drop",
+                )
+        if names:
+            manifest.meta["log_features"] = {"names": names}
+
+    def ingest_file(self, path: Path, advance: Advance) -> None:
+        """Read a file that is new or changed; leave out a bad one where that was asked for."""
+        change = self.writer.change
+        name, ids = source_name(path, lake=change.root), dict(change.manifest.ids)
+        try:
+            self._ingest_file(path, name, advance)
+        except DataError as error:
+            is_rule_to_widen = isinstance(error, MixedIdsError) and error.column in self.detected
+            if self.config.on_bad_file == "fail" or is_rule_to_widen:
+                raise
+            self.result.bad_files += 1
+            _leave_out(change, name, error)
+            change.manifest.ids = ids  # what a bad file looks like decides nothing
+
+    def _ingest_file(self, path: Path, name: str, advance: Advance) -> None:
+        change, counts = self.writer.change, Counts()
+        mark = _mark(path, self.source, self.config)
+        known = change.manifest.sources.get(name)
+        if known is not None and is_same(known, mark):
+            known |= mark
+            advance(path.stat().st_size)
+            return
+        for kind in TABLES:
+            change.remove(kind, lambda f: f.matches(source=name))
+        counts.begin(path)
+        for chunk in map(self.privacy.applied, self.source.read(path)):
+            self.writer.write(chunk, source=name)
+            counts.add(chunk)
+            advance(chunk.size)
+        check_format(path, counts, form=self.config.format)
+        self.result.total.merge(counts)
+        change.manifest.sources[name] = {
+            **mark,
+            "lines": counts.lines,
+            "sessions": counts.sessions,
+            "impressions": counts.impressions,
+            "clicks": counts.clicks,
+            "rejects": counts.rejects,
+        }
+        if self.source.features:
+            change.manifest.sources[name]["log_features"] = list(self.source.features)
+
+
+def _leave_out(change: Commit, name: str, error: DataError) -> None:
+    """Nothing of the file stays but one reject, without text; the next ingest tries it again."""
+    change.withdraw(source=name)
+    change.manifest.sources.pop(name, None)
+    for kind in TABLES:
         change.remove(kind, lambda f: f.matches(source=name))
-    counts = Counts()
-    total.begin(path)
-    for chunk in source.read(path):
-        writer.write(chunk, source=name)
-        counts.add(chunk)
-        total.add(chunk)
-        advance(chunk.size)
-    check_format(path, counts, form=config.format)
-    change.manifest.sources[name] = {
-        **mark,
-        "lines": counts.lines,
-        "sessions": counts.sessions,
-        "impressions": counts.impressions,
-        "clicks": counts.clicks,
-        "rejects": counts.rejects,
-    }
+    reason = f"file left out: {error.rule}"
+    row = {"source": [name], "line": [0], "reason": [reason], "text": [""]}
+    change.write("rejects", pl.DataFrame(row).to_arrow(), source=name)

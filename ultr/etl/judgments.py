@@ -12,10 +12,10 @@ import polars as pl
 from ultr.errors import DataError
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
 from ultr.lake import Commit, open_lake
-from ultr.letor import read_letor
+from ultr.letor import Letor, read_letor, read_ultra
 from ultr.staleness import is_stale
 
-Format = Literal["table", "letor", "qrels"]
+Format = Literal["table", "letor", "qrels", "ultra"]
 
 
 def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]:  # noqa: A002
@@ -25,7 +25,8 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         lake: the lake's folder; a log must have been ingested, for its id rules.
         source: the file.
         format: `table` is Parquet, CSV or TSV with `query_id, doc_id, grade` (or `query, region`
-            and `url`); `letor` is SVMlight with qid and `#docid`; `qrels` is TREC's four columns.
+            and `url`); `letor` is SVMlight with qid and `#docid`; `qrels` is TREC's four columns;
+            `ultra` is a folder of ULTRA, whose labels are grades.
 
     Returns:
         `rows queries repeated max_grade queries_in_log lists_are_stale`.
@@ -66,7 +67,14 @@ def _read_table(source: Path) -> pl.DataFrame:
 
 
 def _read_letor(source: Path) -> pl.DataFrame:
-    letor = read_letor(source)
+    return _graded(read_letor(source))
+
+
+def _read_ultra(source: Path) -> pl.DataFrame:
+    return _graded(read_ultra(source))
+
+
+def _graded(letor: Letor) -> pl.DataFrame:
     keys = {"query_id": letor.qid.astype(str), "doc_id": letor.doc.astype(str)}
     return pl.DataFrame({**keys, "grade": letor.grade})
 
@@ -92,6 +100,7 @@ _READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "table": _read_table,
     "letor": _read_letor,
     "qrels": _read_qrels,
+    "ultra": _read_ultra,
 }
 
 

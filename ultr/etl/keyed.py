@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from ultr.errors import DataError
 from ultr.etl.ids import lake_rule, to_id
+from ultr.letor import read_ultra
+from ultr.letor.ultra import is_ultra
 
 KEY_COLUMNS = ("query_id", "doc_id", "query", "region", "url")
 """Columns that may make up a pair's keys; every other column is data."""
@@ -57,16 +59,36 @@ class KeyedFile:
                 yield from frame.iter_slices(_BLOCK)
 
 
+class UltraFolder(KeyedFile):
+    """The features of a folder of ULTRA."""
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        """`query_id, doc_id, features` of the documents in its lists, some at a time.
+
+        Raises:
+            DataError: a missing file, or one that is not in the format.
+        """
+        letor = read_ultra(self.path)
+        for at in range(0, len(letor.qid), _BLOCK):
+            part = slice(at, at + _BLOCK)
+            keys = {"query_id": letor.qid[part].astype(str), "doc_id": letor.doc[part].astype(str)}
+            yield pl.DataFrame(keys).with_columns(
+                pl.Series("features", letor.features[part]).arr.to_list()
+            )
+
+
 def open_keyed(path: Path, *, needs: Sequence[str] = ()) -> KeyedFile:
     """Look at a file's columns.
 
     Args:
-        path: the file.
+        path: the file, or a folder of ULTRA for its features.
         needs: columns it must have besides keys.
 
     Raises:
         DataError: no such file, an unknown kind, or keys or needed columns are missing.
     """
+    if not needs and path.is_dir() and is_ultra(path):
+        return UltraFolder(path, ("query_id", "doc_id", "features"))
     if _kind(path) not in _KINDS:
         raise DataError(
             "pairs are read from Parquet, CSV or TSV with a header",

@@ -60,12 +60,14 @@ class ChunkWriter:
         change: the commit.
         rules: `query` and `doc` -> id rule, where the user chose one; others are detected in the
             first chunk of a new lake.
+        keeps_text: whether queries and documents keep their keys and texts; their ids stand in
+            for the keys else.
 
     Raises:
         UsageError: a chosen rule is not the one that the lake has.
     """
 
-    def __init__(self, change: Commit, rules: dict[str, str]) -> None:
+    def __init__(self, change: Commit, rules: dict[str, str], *, keeps_text: bool = True) -> None:
         ids = change.manifest.ids
         if any(ids.get(column, rule) != rule for column, rule in rules.items()):
             raise UsageError(
@@ -73,7 +75,7 @@ class ChunkWriter:
                 got=f"{rules} for a lake with {ids}",
                 hint="ingest into a new lake, or leave --id-rule out",
             )
-        self.change = change
+        self.change, self.keeps_text = change, keeps_text
         self.change.manifest.ids.update(rules)
 
     def write(self, chunk: Chunk, *, source: str) -> None:
@@ -118,6 +120,8 @@ class ChunkWriter:
         """The table of the distinct ids, with what is known of each."""
         frame = pl.DataFrame({f"{column}_id": ids, "key": keys, **texts})
         distinct = frame.unique(f"{column}_id", keep="first").sort(f"{column}_id")
+        if not self.keeps_text:
+            distinct = distinct.select(f"{column}_id", key=pl.col(f"{column}_id").cast(pl.String))
         name = "queries" if column == "query" else "documents"
         self.change.write(name, distinct.to_arrow(), source=source)
 

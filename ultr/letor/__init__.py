@@ -1,5 +1,6 @@
-"""LETOR / SVMlight files: features and grades of documents."""
+"""LETOR / SVMlight files and ULTRA folders: features and grades of documents."""
 
 from ultr.letor.read import Letor, read_letor, read_letor_files
+from ultr.letor.ultra import read_ultra
 
-__all__ = ["Letor", "read_letor", "read_letor_files"]
+__all__ = ["Letor", "read_letor", "read_letor_files", "read_ultra"]

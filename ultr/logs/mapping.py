@@ -9,9 +9,13 @@ from typing import Literal
 
 from ultr.config import from_mapping, read_toml
 from ultr.errors import UsageError
+from ultr.schema import SESSIONS
 
 Name = str | int
 """A column's name, or its number from 0 in a file without a header."""
+
+FEATURE, FEEDBACK = "feature:", "feedback:"
+"""Before the names of feature and feedback columns, so that they cannot be taken for ours."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Columns:
     dwell_s: Name | None = None
     media_type: Name | None = None
     height_px: Name | None = None
+    max_height_px: Name | None = None
+    top_px: Name | None = None
+    abstract_length: Name | None = None
+    document_title: Name | None = None
+    document_text: Name | None = None
     weight: Name | None = None
 
 
@@ -73,6 +82,8 @@ class Mapping:
         columns: the user's names.
         constants: instead of a column.
         options: how values are written.
+        features: feature name -> column of numbers known before the click, in a stored order.
+        feedback: action (`add_to_cart`, `purchase` …) -> column of how often it followed.
     """
 
     layout: Literal["impression", "page"] = "impression"
@@ -80,12 +91,22 @@ class Mapping:
     columns: Columns = field(default_factory=Columns)
     constants: Constants = field(default_factory=Constants)
     options: Options = field(default_factory=Options)
+    features: dict[str, Name] = field(default_factory=dict)
+    feedback: dict[str, Name] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> dict[str, Name]:
+        """Our name of each column that is read -> the user's."""
+        own = {ours: theirs for ours, theirs in vars(self.columns).items() if theirs is not None}
+        own |= {f"{FEATURE}{name}": theirs for name, theirs in self.features.items()}
+        return own | {f"{FEEDBACK}{name}": theirs for name, theirs in self.feedback.items()}
 
     def __post_init__(self) -> None:
-        """Check that a page can be put together.
+        """Check that a page can be put together, and that no feature gives the click away.
 
         Raises:
-            UsageError: a column that is needed is not named, or a delimiter of several letters.
+            UsageError: a column that is needed is not named, a delimiter of several letters, or a
+                feature that is known only after the click.
         """
         missing = [c for c in ("document", "click") if getattr(self.columns, c) is None]
         if self.columns.query is None and self.constants.query is None:
@@ -104,7 +125,42 @@ class Mapping:
             raise UsageError(
                 "a delimiter is one letter", got=repr(self.delimiter), hint='for example "\\t"'
             )
+        _check_names(self.features, "features")
+        _check_names(self.feedback, "feedback")
+        self._check_leakage()
 
+    def _check_leakage(self) -> None:
+        told = {
+            str(theirs)
+            for ours, theirs in self.taken.items()
+            if ours in ("click", "position", *_POST_CLICK) or ours.startswith(FEEDBACK)
+        }
+        for name, column in self.features.items():
+            if str(column) in told or {name, str(column).lower()} & _NEVER_FEATURES:
+                raise UsageError(
+                    "a feature of the ranker is known before the click, and is not the position",
+                    got=f"{name} = {column!r} under [features]",
+                    hint="leave it out; what follows a click goes under [feedback]",
+                )
+
+
+def _check_names(columns: dict[str, Name], section: str) -> None:
+    wrong = [n for n, c in columns.items() if not n or isinstance(c, bool) or not _is_name(c)]
+    if wrong:
+        raise UsageError(
+            f"[{section}] gives each name a column of the file",
+            got=f"{wrong[0]} = {columns[wrong[0]]!r}",
+            hint='for example price = "price_usd"',
+        )
+
+
+def _is_name(column: object) -> bool:
+    return isinstance(column, str | int)
+
+
+_POST_CLICK = frozenset(c.name for c in SESSIONS.columns if c.is_post_click)
+_NEVER_FEATURES = _POST_CLICK | {"click", "clicks", "clicked", "position", "rank"}
+"""Whatever the mapping calls them."""
 
 _REQUIRED = {"query": "query_id", "document": "doc_id", "position": "position", "click": "click"}
 _OURS = _REQUIRED | {
@@ -117,6 +173,11 @@ _OURS = _REQUIRED | {
     "dwell_s": "dwell_s",
     "media_type": "media_type",
     "height_px": "height_px",
+    "max_height_px": "max_height_px",
+    "top_px": "top_px",
+    "abstract_length": "abstract_length",
+    "document_title": "document_title",
+    "document_text": "document_text",
     "weight": "weight",
 }
 
@@ -135,6 +196,9 @@ def default_mapping(names: Sequence[str], *, layout: Literal["impression", "page
 DEFAULT_NAMES = tuple(_OURS.values())
 """The columns that a table without a mapping may have."""
 
+REQUIRED_NAMES = tuple(_REQUIRED.values())
+"""Those that it must have."""
+
 
 def read_mapping(path: Path) -> Mapping:
     """Read a mapping file.
@@ -152,5 +216,9 @@ def read_mapping(path: Path) -> Mapping:
             position = "rank"
             click = "clicked"
             page = "search_id"
+            [features]
+            price = "price_usd"
+            [feedback]
+            add_to_cart = "cart"
     """
     return from_mapping(Mapping, read_toml(path), where=path.name)

@@ -82,14 +82,14 @@ def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
             )
 
 
-def head(path: Path) -> bytes:
+def head(path: Path, *, size: int = 4096) -> bytes:
     """The first bytes of the text, decompressed, without a byte order mark.
 
     Raises:
         DataError: a missing, unreadable or damaged file.
     """
     with _opened(path) as raw:
-        return _read(_decompressed(path, raw), path, 1, size=4096).removeprefix(_BOM)
+        return _read(_decompressed(path, raw), path, 1, size=size).removeprefix(_BOM)
 
 
 def is_parquet(path: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ultr.logs.fast import Wanted, csv_columns, json_columns
 from ultr.logs.raw import Block, after_last_line, blocks, head, lines_of
 
 LINE, SPAN, TEXT, WHY = "#line", "#span", "#text", "#reason"
@@ -39,26 +40,82 @@ class Rows(NamedTuple):
     size: int
 
 
-def read_text(path: Path, *, delimiter: str, header: bool) -> Iterator[Rows]:
+def read_text(
+    path: Path, *, delimiter: str, header: bool, wanted: Wanted | None = None
+) -> Iterator[Rows]:
     """Read JSON lines, or delimited text, told apart by the first letter.
+
+    Args:
+        path: the file.
+        delimiter: between the columns of delimited text.
+        header: whether its first line names the columns; they are numbered else.
+        wanted: columns to read; by default all, which takes longer.
 
     Raises:
         DataError: missing, empty or damaged file.
     """
     if head(path).lstrip()[:1] == b"{":
         for block in blocks(path):
-            yield _json_lines(block)
+            yield _json_lines(block, wanted)
         return
-    names: list[str] | None = None
+    names: list[str] = []
     for block in blocks(path, cut=_outside_quotes):
-        quoted = b'"' in block.data
-        rows, ignored = _quoted(block, delimiter) if quoted else _split(block, delimiter)
-        if names is None and rows.height:
-            first = rows["field"][0].to_list()
-            names = _distinct(first) if header else [str(i) for i in range(len(first))]
-            if header:
-                rows, ignored = rows[1:], ignored + int(rows[SPAN][0])
-        yield Rows(_delimited(rows, names or []), ignored, block.size)
+        rest, ignored = block, 0
+        if not names:
+            names, end = _first_row(block, delimiter)
+            if header and names:
+                names, ignored = _distinct(names), end
+                rest = _after(block, lines=end)
+            else:
+                names = [str(i) for i in range(len(names))]
+        rows = _clean(rest, wanted, names, delimiter) or _any(rest, names, delimiter)
+        yield Rows(rows.frame, rows.ignored + ignored, block.size)
+
+
+def _first_row(block: Block, delimiter: str) -> tuple[list[str], int]:
+    """The cells of the first row that is not blank, and how many lines end with it."""
+    end = _row_end(block.data)
+    rows, ignored = _exact(Block(block.first_line, block.data[:end], 0), delimiter)
+    if not rows.height:
+        return [], ignored
+    first = rows.row(0, named=True)
+    return first["field"], first[LINE] - block.first_line + first[SPAN]
+
+
+def _row_end(data: bytes) -> int:
+    """An offset behind the first row that is not blank: where its quotes are even, if anywhere."""
+    at, text = 0, b""
+    while at < len(data) and (not text.strip() or text.count(b'"') % 2):
+        begin, at = at, data.index(b"\n", at) + 1
+        text = data[begin:at] if not text.strip() else text + data[begin:at]
+    return at
+
+
+def _after(block: Block, *, lines: int) -> Block:
+    at = 0
+    for _ in range(lines):
+        at = block.data.index(b"\n", at) + 1
+    return Block(block.first_line + lines, block.data[at:], block.size)
+
+
+def _clean(block: Block, wanted: Wanted | None, names: list[str], delimiter: str) -> Rows | None:
+    """The wanted columns of a block without a flaw; None where there is one."""
+    if wanted is None or not block.data:
+        return None
+    frame, ignored = _texts(block)
+    if ignored or frame[WHY].null_count() < frame.height:
+        return None
+    columns = csv_columns(block.data, frame[TEXT], wanted, names=names, delimiter=delimiter)
+    return None if columns is None else Rows(frame.hstack(columns), 0, block.size)
+
+
+def _any(block: Block, names: list[str], delimiter: str) -> Rows:
+    rows, ignored = _exact(block, delimiter)
+    return Rows(_delimited(rows, names), ignored, block.size)
+
+
+def _exact(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
+    return _quoted(block, delimiter) if b'"' in block.data else _split(block, delimiter)
 
 
 def _outside_quotes(data: bytes) -> int:
@@ -89,8 +146,12 @@ def _texts(block: Block) -> tuple[pl.DataFrame, int]:
     return frame, ignored
 
 
-def _json_lines(block: Block) -> Rows:
+def _json_lines(block: Block, wanted: Wanted | None) -> Rows:
     frame, ignored = _texts(block)
+    if wanted is not None and frame.height and frame[WHY].null_count() == frame.height:
+        found = json_columns(block.data, frame[TEXT], wanted)
+        if found is not None:
+            return Rows(frame.hstack(found), ignored, block.size)
     objects = [_parsed(text) for text in frame[TEXT]]
     names = {name: None for row in objects if row is not None for name in row}
     columns = [_series(n, [None if r is None else r.get(n) for r in objects]) for n in names]
@@ -103,6 +164,8 @@ def _json_lines(block: Block) -> Rows:
 def _parsed(text: str) -> dict[str, object] | None:
     try:
         value = json.loads(text)
+        if "\\u" in text:  # half a surrogate pair is no text, and replaced it would be another key
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -126,8 +189,9 @@ def _split(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
 def _quoted(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
     """Quotes may hold delimiters and line breaks: the standard library knows how."""
     text = block.data.decode("utf-8", errors="surrogateescape")
+    stood = block.data.decode("utf-8", errors="replace").split("\n")
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
-    line, span, rows, why, ignored = [], [], [], [], 0
+    line, span, rows, why, texts, ignored = [], [], [], [], [], 0
     while True:
         begin = reader.line_num
         try:
@@ -145,7 +209,8 @@ def _quoted(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
         span.append(reader.line_num - begin)
         rows.append(row)
         why.append(reason)
-    own = {LINE: line, SPAN: span, TEXT: [delimiter.join(r) for r in rows], WHY: why}
+        texts.append("\n".join(stood[begin : reader.line_num]))
+    own = {LINE: line, SPAN: span, TEXT: texts, WHY: why}
     return pl.DataFrame(
         {**own, "field": rows}, schema={**_OWN, "field": pl.List(pl.String)}
     ), ignored

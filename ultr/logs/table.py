@@ -8,16 +8,35 @@ from pathlib import Path
 
 import polars as pl
 
-from ultr.logs.chunk import PAGE_SCHEMA, REJECT_SCHEMA, Chunk, as_pages, as_rejects
-from ultr.logs.mapping import DEFAULT_NAMES, Mapping, default_mapping
+from ultr.logs.checks import checked
+from ultr.logs.chunk import (
+    DOCUMENT_SCHEMA,
+    PAGE_SCHEMA,
+    REJECT_SCHEMA,
+    Chunk,
+    as_pages,
+    as_rejects,
+)
+from ultr.logs.fast import Wanted
+from ultr.logs.mapping import (
+    DEFAULT_NAMES,
+    FEATURE,
+    FEEDBACK,
+    REQUIRED_NAMES,
+    Mapping,
+    default_mapping,
+)
 from ultr.logs.parquet import names_in, read_parquet
 from ultr.logs.raw import is_parquet
 from ultr.logs.rows import LINE, SPAN, TEXT, WHY, Rows, read_text
 from ultr.logs.spill import by_key
-from ultr.logs.values import LISTS, checked, named
+from ultr.logs.values import lists_in, named
 
-_OURS = {"query": "query_key", "document": "doc_key", "session": "session_id", "user": "user_id",
-         "time": "shown_at"}  # fmt: skip
+_OURS = {"query": "query_key", "document": "doc_key", "page": "page_id", "session": "session_id",
+         "user": "user_id", "time": "shown_at"}  # fmt: skip
+_TEXTS = {"document_title": "title", "document_text": "text"}
+_NUMBERS = ("position", "dwell_s", "height_px", "max_height_px", "top_px", "abstract_length",
+            "weight")  # fmt: skip
 _EXPANSION = 8
 """Text per byte of a compressed file, to guess how much there is."""
 
@@ -75,15 +94,27 @@ def _spilled(
 
 
 def _blocks(path: Path, mapping: Mapping | None) -> Iterator[Rows]:
+    wanted = wanted_columns(mapping)
     if is_parquet(path):
-        columns = (
-            DEFAULT_NAMES if mapping is None else [str(c) for c in vars(mapping.columns).values()]
-        )
         names = names_in(path)
-        return read_parquet(path, columns=[c for c in columns if c in names] or names)
+        return read_parquet(path, columns=[c for c in wanted.names if c in names] or names)
     if mapping is None:
-        return read_text(path, delimiter=",", header=True)
-    return read_text(path, delimiter=mapping.delimiter, header=mapping.options.header)
+        return read_text(path, delimiter=",", header=True, wanted=wanted)
+    return read_text(
+        path, delimiter=mapping.delimiter, header=mapping.options.header, wanted=wanted
+    )
+
+
+def wanted_columns(mapping: Mapping | None) -> Wanted:
+    """The user's columns that a mapping reads; without one, those that have our names."""
+    if mapping is None:
+        numeric = frozenset(n for n in DEFAULT_NAMES if n in _NUMBERS)
+        return Wanted(DEFAULT_NAMES, REQUIRED_NAMES, numeric)
+    names: dict[str, bool] = {}
+    for ours, theirs in mapping.taken.items():
+        is_number = ours in _NUMBERS or ours.startswith((FEATURE, FEEDBACK))
+        names[str(theirs)] = names.get(str(theirs), True) and is_number
+    return Wanted(tuple(names), tuple(names), frozenset(n for n, is_n in names.items() if is_n))
 
 
 def _default(frame: pl.DataFrame) -> Mapping:
@@ -135,7 +166,7 @@ def _paged(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 def _unlisted(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per impression of a table of pages; a page that cannot be, keeps one row."""
-    lists = [c for c in LISTS if c in frame.columns]
+    lists = lists_in(frame.columns)
     size = pl.col("document").list.len()
     same = pl.all_horizontal(pl.col(c).list.len().eq_missing(size) for c in lists)
     why = (
@@ -177,16 +208,40 @@ def _chunk(frame: pl.DataFrame, block: Rows) -> Chunk:
         used=used,
         ignored=block.ignored,
         size=block.size,
+        documents=_documents(good),
     )
 
 
 def _pages(good: pl.DataFrame) -> pl.DataFrame:
-    lists = [c for c in LISTS if c in good.columns]
-    own = (*lists, LINE, SPAN, TEXT, WHY, "page_reason", "row_page", "page")
+    features = [c for c in good.columns if c.startswith(FEATURE)]
+    if features:
+        good = good.with_columns(log_features=pl.concat_list(features))
+    actions = [c for c in good.columns if c.startswith(FEEDBACK)]
+    lists = [c for c in lists_in(good.columns) if c not in (*features, *_TEXTS)]
+    lists += ["log_features"] if features else []
+    own = (*lists, *features, *_TEXTS, LINE, SPAN, TEXT, WHY, "page_reason", "row_page")
     pages = (
         good.sort("row_page", "position")
         .group_by("row_page", maintain_order=True)
         .agg(pl.col(lists), *(pl.col(c).first() for c in good.columns if c not in own))
         .rename({"row_page": "ordinal"})
     )
+    if actions:
+        counted = [
+            pl.struct(pl.lit(c.removeprefix(FEEDBACK)).alias("action"), pl.col(c).alias("count"))
+            for c in actions
+        ]
+        pages = pages.with_columns(feedback=pl.concat_list(counted))
     return as_pages(pages.rename({k: v for k, v in _OURS.items() if k in pages.columns}))
+
+
+def _documents(good: pl.DataFrame) -> pl.DataFrame | None:
+    """What the log says of each document, where it says more than its key."""
+    texts = {ours: theirs for ours, theirs in _TEXTS.items() if ours in good.columns}
+    if not texts:
+        return None
+    found = good.group_by(pl.col("document").alias("doc_key")).agg(
+        pl.col(ours).drop_nulls().first().alias(theirs) for ours, theirs in texts.items()
+    )
+    lacking = [pl.lit(None, t).alias(n) for n, t in DOCUMENT_SCHEMA.items() if n not in found]
+    return found.with_columns(lacking).select(DOCUMENT_SCHEMA.names())

@@ -1,0 +1,159 @@
+"""Every reader of raw logs with a small file of its format: a new one is one line in `FAMILY`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from ultr.logs import raw, table, ultra, yandex
+from ultr.logs.chunk import Chunk
+from ultr.logs.mapping import Columns, Mapping, Options
+
+Place = Callable[[Path, bytes], Path]
+
+
+def alone(folder: Path, data: bytes) -> Path:
+    """One file."""
+    path = folder / "log"
+    path.write_bytes(data)
+    return path
+
+
+def beside(ending: str) -> Place:
+    """A split of ULTRA whose file with this ending is `data`; the lists are read."""
+
+    def place(folder: Path, data: bytes) -> Path:
+        for other, whole in ULTRA.items():
+            (folder / f"train{other}").write_bytes(data if other == ending else whole)
+        return folder / "train.init_list"
+
+    return place
+
+
+class Member(NamedTuple):
+    """One of the family.
+
+    Attributes:
+        read: the reader.
+        data: a good file.
+        place: puts bytes where the reader finds them, and returns what it is to read.
+    """
+
+    read: Callable[[Path], Iterator[Chunk]]
+    data: bytes
+    place: Place = alone
+
+
+YANDEX = b"".join(
+    b"%d\t%d\tQ\t7\t0\t10\t11\t12\n%d\t%d\tC\t11\n" % (s, s, s, s + 1) for s in range(6)
+)
+CSV = b"session_id,query_id,doc_id,position,click,shown_at\n" + b"".join(
+    b"s%d,q,d%d,%d,%d,2026-01-01\n" % (s, p, p, p % 2) for s in range(4) for p in (1, 2, 3)
+)
+QUOTED = CSV.replace(b",q,", b',"q ""x""\n, y",')
+CLEAN_QUOTES = CSV.replace(b",q,", b',"q ""x"", y",')
+IMPRESSIONS = b"".join(
+    b'{"session_id": "s%d", "query_id": 7, "doc_id": 9, "position": %d, "click": true}\n' % (s, p)
+    for s in range(3)
+    for p in (1, 2, 3)
+)  # fmt: skip
+PAGES = b"".join(
+    b'{"session_id": "s%d", "query_id": "q", "doc_id": ["a", "b"], "position": [1, 2],'
+    b' "click": [0, 1]}\n' % s
+    for s in range(4)
+)
+RICH = b"".join(
+    b'{"id": %d, "q": "q", "docs": ["a", "b"], "ranks": [1, 2], "clicks": [0, 1],'
+    b' "price": [1, 2.5], "cart": [0, 2], "title": ["A", null]}\n' % s
+    for s in range(4)
+)
+PYTHON = b"".join(b"%d\tq\t['a', 'b']\t[0, 1]\n" % s for s in range(4))
+ULTRA = {
+    ".feature": b"d0 1:0.5 3:1\nd1 2:1\nd2\nd0 1:2\n",
+    ".init_list": b"q1 1 0 -1\nq2 3 2\nq3 0 1\n",
+    ".labels": b"q1 1 0 0\nq2 1 0\nq3 0 0\n",
+}
+
+
+def _parquet() -> bytes:
+    out = io.BytesIO()
+    pl.read_csv(CSV).write_parquet(out)
+    return out.getvalue()
+
+
+def rich(path: Path) -> Iterator[Chunk]:
+    """A table of pages with features, feedback and titles."""
+    columns = Columns(page="id", query="q", document="docs", position="ranks", click="clicks",
+                      document_title="title")  # fmt: skip
+    mapping = Mapping(
+        layout="page", columns=columns, features={"price": "price"}, feedback={"cart": "cart"}
+    )
+    return table.read(path, mapping=mapping)
+
+
+def python_lists(path: Path) -> Iterator[Chunk]:
+    """A table of pages with Python lists and without a header."""
+    columns = Columns(session=0, query=1, document=2, click=3)
+    options = Options(header=False, list_position=True)
+    mapping = Mapping(layout="page", delimiter="\t", columns=columns, options=options)
+    return table.read(path, mapping=mapping)
+
+
+FAMILY: dict[str, Member] = {
+    "yandex": Member(yandex.read, YANDEX),
+    "csv": Member(table.read, CSV),
+    "quoted csv": Member(table.read, QUOTED),
+    "clean quotes": Member(table.read, CLEAN_QUOTES),
+    "json impressions": Member(table.read, IMPRESSIONS),
+    "json pages": Member(table.read, PAGES),
+    "json with features": Member(rich, RICH),
+    "python lists": Member(python_lists, PYTHON),
+    "parquet": Member(table.read, _parquet()),
+    "ultra lists": Member(ultra.read, ULTRA[".init_list"], beside(".init_list")),
+    "ultra labels": Member(ultra.read, ULTRA[".labels"], beside(".labels")),
+    "ultra features": Member(ultra.read, ULTRA[".feature"], beside(".feature")),
+}
+
+PIECES = [b"\t", b"\n", b",", b'"', b"[", b"]", b"{", b"}", b"-1", b"0", b"\x00", b"\xff", b"nan",
+          b"1e999", b"\r", b"\r\n", b"\xef\xbb\xbf", b"'", b"9" * 30, b" ", b"null", b"\\ud800",
+          b'""', b":", b"1.0", b"\xc3\x28"]  # fmt: skip
+"""What mutations put in: what means something to one of the formats, or to none."""
+
+
+def mutated(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
+    """Data with each edit: where (a share of its length), how much goes, and what comes."""
+    out = bytearray(data)
+    for where, length, piece in edits:
+        at = round(where * len(out))
+        out[at : at + length] = piece
+    return bytes(out)
+
+
+def check(member: Member, path: Path) -> None:
+    """What every reader owes, whatever bytes come.
+
+    Raises:
+        DataError: what a reader may raise.
+        AssertionError: a line unaccounted for, or a page that is none.
+    """
+    chunks = list(member.read(path))
+    if not raw.is_parquet(path):
+        told = sum(block.data.count(b"\n") for block in raw.blocks(path))
+        assert sum(c.lines for c in chunks) == told
+    for chunk in chunks:  # the chunk itself checks that its lines add up
+        pages, length = chunk.pages, chunk.pages["doc_key"].list.len()
+        for name in ("position", "click"):
+            assert (pages[name].list.len() == length).all()
+        for name in ("log_features", "dwell_s"):
+            assert (pages[name].drop_nulls().list.len() == length.filter(pages[name].is_not_null())).all()  # noqa: E501  # fmt: skip
+        assert (pages["position"].list.min() >= 1).all()
+        assert (pages["position"].list.n_unique() == length).all()
+        assert set(pages["click"].explode(empty_as_null=False).unique()) <= {0, 1}
+        assert pages["query_key"].null_count() == 0
+        assert chunk.rejects["reason"].null_count() == 0
+    numbers = [n for c in chunks for n in c.rejects["line"]]
+    assert len(set(numbers)) == len(numbers)

@@ -1,0 +1,72 @@
+"""`make soak`: the full counts of faults and mutated files, with a results file.
+
+Stopped and started again, it goes on with the next file. `SOAK_FILES` and `SOAK_KILLS` set other
+counts than the full ones, and the results say which were reached.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import contents, rerun, survive, write_logs
+from tests.logs.family import FAMILY
+from tests.soak.fuzz import fuzz
+
+FILES = int(os.environ.get("SOAK_FILES", "100000"))
+KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+ROOT = Path(__file__).parents[2]
+STATE = ROOT / "build" / "soak"
+RESULTS = ROOT / "tests" / "benchmarks" / "results" / "soak.json"
+
+pytestmark = pytest.mark.soak
+
+
+def note(part, name, result):
+    """Put one result into the results file, beside those of other runs."""
+    told = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    told |= {"command": "make soak", "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+             "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
+    told.setdefault(part, {})[name] = result
+    RESULTS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("command", ["ingest", "lists"])
+def test_killed_at_random_moments(tmp_path, command):
+    logs = write_logs(tmp_path / "logs", files=3, sessions=5000)
+    plain = tmp_path / "plain"
+    rerun("ingest", plain, logs)
+    if command == "lists":
+        rerun("lists", plain, logs)
+    expected, rng, before_end = contents(plain), random.Random(0), 0
+    for number in range(KILLS):
+        lake = tmp_path / f"lake-{number}"
+        if command == "lists":
+            rerun("ingest", lake, logs)
+        before_end += survive(command, lake, logs, after_s=rng.uniform(0, 0.6), expected=expected)
+    note("kills", command, {"kills": KILLS, "before_the_end": before_end, "lakes_differ": 0})
+
+
+@pytest.mark.parametrize("reader", FAMILY)
+def test_mutated_files(reader):
+    result = fuzz(reader, files=FILES, state=STATE)
+    note("mutated_files", reader, result)
+    assert "failure" not in result, result["failure"]
+
+
+@pytest.mark.parametrize("reader", FAMILY)
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs the extra `soak`")
+def test_guided(reader):
+    command = [sys.executable, "-m", "tests.soak.guided", reader, f"-runs={FILES}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    note("guided_files", reader, {"files": FILES, "exit_code": done.returncode})
+    assert done.returncode == 0, done.stderr[-3000:]

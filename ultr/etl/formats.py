@@ -1,0 +1,62 @@
+"""Every format of a raw log: its reader, and how its files are found and told apart."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ultr.etl.ingest_config import IngestConfig
+from ultr.etl.sources import find_files, find_lists
+from ultr.letor.ultra import FEATURES, LABELS, beside
+from ultr.logs import table, ultra, yandex
+from ultr.logs.chunk import Chunk
+from ultr.logs.mapping import read_mapping
+
+Reader = Callable[[Path], Iterator[Chunk]]
+
+
+class Source(NamedTuple):
+    """A format: its reader, its files, and what else the rows depend on.
+
+    Attributes:
+        read: the reader.
+        mapping: a digest of the settings; when it changes, a file is worth reading again.
+        find: the files that a call names.
+        parts: the files that are read together, for one that was found.
+        features: names of the feature values that stand in the log.
+    """
+
+    read: Reader
+    mapping: str
+    find: Callable[[Sequence[Path], Path], list[Path]]
+    parts: Callable[[Path], list[Path]]
+    features: tuple[str, ...] = ()
+
+
+def source_of(config: IngestConfig) -> Source:
+    """The format of a call."""
+    if config.format == "ultra":
+        reader = functools.partial(ultra.read, labels=config.labels)
+        return Source(reader, config.labels, find_lists, _ultra_parts)
+    if config.format == "yandex":
+        return Source(yandex.read, "", _find, _alone)
+    mapping = None if config.mapping is None else read_mapping(config.mapping)
+    digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
+    features = () if mapping is None else tuple(mapping.features)
+    reader = functools.partial(table.read, mapping=mapping)
+    return Source(reader, digest, _find, _alone, features)
+
+
+def _find(sources: Sequence[Path], lake: Path) -> list[Path]:
+    return find_files(sources, lake=lake)
+
+
+def _alone(path: Path) -> list[Path]:
+    return [path]
+
+
+def _ultra_parts(path: Path) -> list[Path]:
+    return [path, beside(path, FEATURES), beside(path, LABELS)]
