@@ -1,9 +1,10 @@
-"""Raw logs to the tables `sessions`, `queries`, `documents` and `rejects`."""
+"""Raw logs to the tables `sessions`, `queries`, `documents`, `events` and `rejects`."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +14,22 @@ from typing import Any, Literal, NamedTuple
 from ultr.errors import UsageError
 from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.ids import MixedIdsError, parse_rules
+from ultr.etl.joins import Join, finish
+from ultr.etl.late import parse_late
 from ultr.etl.sources import find_files, source_name
+from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.write import ChunkWriter, opened
-from ultr.logs import table, yandex
+from ultr.etl.yandex_join import YandexJoin
+from ultr.lake import Commit
+from ultr.logs import table, ubi, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
 from ultr.progress import Advance, progress
 
-Format = Literal["yandex", "table"]
+Format = Literal["yandex", "table", "ubi"]
 Reader = Callable[[Path], Iterator[Chunk]]
+JOINED = {"ubi": "48h", "yandex": "0"}
+"""Formats whose clicks come apart from their pages, and how long these wait by default."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +37,16 @@ class IngestConfig:
     """How to read raw logs.
 
     Args:
-        format: yandex or table.
+        format: yandex, table or ubi.
         mapping: for table, the TOML file that names the columns.
         max_reject_rate: share of rejected lines above which the job fails.
         id_rules: `query` and `doc` -> rule, instead of the detected one; only for a new lake.
         is_dry_run: read and report, write nothing.
+        late: how long an event waits for its page (`48h`, `90m`, `0`), before the newest time of
+            its format in the lake; None is 48h for ubi and 0 for yandex.
+        ordinal_base: for ubi, the number of the first position, 0 or 1; None finds it out.
+        click_actions: for ubi, what the log calls a click; empty for the usual names.
+        impression_actions: for ubi, what it calls an impression; empty for the usual names.
     """
 
     format: Format
@@ -41,12 +54,16 @@ class IngestConfig:
     max_reject_rate: float = 0.05
     id_rules: dict[str, str] = field(default_factory=dict)
     is_dry_run: bool = False
+    late: str | None = None
+    ordinal_base: Literal[0, 1] | None = None
+    click_actions: tuple[str, ...] = ()
+    impression_actions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the combination.
 
         Raises:
-            UsageError: a mapping for a fixed format, or a rate outside 0 to 1.
+            UsageError: an option of another format, or a value that makes no sense.
         """
         if self.mapping is not None and self.format != "table":
             raise UsageError(
@@ -59,6 +76,26 @@ class IngestConfig:
                 hint="for example 0.05",
             )
         parse_rules(self.id_rules)
+        own = (self.ordinal_base, self.click_actions or None, self.impression_actions or None)
+        if self.format != "ubi" and any(v is not None for v in own):
+            raise UsageError(
+                "--ordinal-base, --click-action and --impression-action go with --format ubi",
+                got=self.format,
+                hint="leave them out",
+            )
+        if self.late is not None and self.format not in JOINED:
+            raise UsageError(
+                f"--late goes with --format {' or '.join(JOINED)}", got=self.format,
+                hint="leave --late out",
+            )  # fmt: skip
+        parse_late(self.late or "0")
+        self.actions()
+
+    def actions(self) -> ubi.Actions:
+        """What a UBI log calls clicks and impressions."""
+        return ubi.Actions(
+            self.click_actions or ubi.CLICKS, self.impression_actions or ubi.IMPRESSIONS
+        )
 
 
 def ingest(
@@ -78,6 +115,9 @@ def ingest(
     Returns:
         `lines used repeated ignored rejects sessions impressions clicks rejects_by_reason files
         files_skipped bytes seconds sessions_per_second`; the four kinds of lines add up to lines.
+        Where events come apart from pages also `waiting` (used lines whose page has not come, in
+        the whole lake); for ubi `ordinal_base` by application, `pages_by_impressions` and
+        `pages_by_hits`; for yandex `sessions_scattered` over files or blocks.
 
     Raises:
         DataError: a missing, empty or damaged file, ids that break the lake's rule, or more rejects
@@ -87,10 +127,17 @@ def ingest(
     began = time.monotonic()
     source = _source(config)
     files = find_files(sources, lake=lake)
-    if config.is_dry_run:
+    joined: dict[str, Any] = {}
+    if config.is_dry_run and config.format in JOINED:
+        # What a click belongs to is known when all is read: into a lake that is thrown away.
+        with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
+            total, joined = _ingest(
+                files, lake=Path(folder) / "lake", source=source, config=config, quiet=quiet
+            )
+    elif config.is_dry_run:
         total = _read_only(files, source.read)
     else:
-        total = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
+        total, joined = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
     seconds = time.monotonic() - began
     return {
         "lines": total.lines,
@@ -101,6 +148,7 @@ def ingest(
         "sessions": total.sessions,
         "impressions": total.impressions,
         "clicks": total.clicks,
+        **joined,
         "rejects_by_reason": dict(total.reasons.most_common()),
         "files": total.files,
         "files_skipped": len(files) - total.files,
@@ -120,9 +168,19 @@ class _Source(NamedTuple):
 def _source(config: IngestConfig) -> _Source:
     if config.format == "yandex":
         return _Source(yandex.read, "")
+    if config.format == "ubi":
+        actions = config.actions()
+        digest = hashlib.sha256(repr((actions, config.ordinal_base)).encode()).hexdigest()
+        return _Source(functools.partial(ubi.read, actions=actions), digest)
     mapping = None if config.mapping is None else read_mapping(config.mapping)
     digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
     return _Source(functools.partial(table.read, mapping=mapping), digest)
+
+
+def _join(change: Commit, config: IngestConfig) -> Join | None:
+    if config.format == "ubi":
+        return UbiJoin(change, ordinal_base=config.ordinal_base)
+    return YandexJoin(change) if config.format == "yandex" else None
 
 
 def _read_only(files: Sequence[Path], read: Reader) -> Counts:
@@ -136,30 +194,34 @@ def _read_only(files: Sequence[Path], read: Reader) -> Counts:
 
 def _ingest(
     files: Sequence[Path], *, lake: Path, source: _Source, config: IngestConfig, quiet: bool
-) -> Counts:
+) -> tuple[Counts, dict[str, Any]]:
     """Write all files in one commit; start again where the detected id rule was too narrow."""
     rules = dict(config.id_rules)
     while True:
-        total, detected = Counts(), set[str]()
+        total, detected, joined = Counts(), set[str](), dict[str, Any]()
         try:
             with opened(lake) as change:
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
-                writer = ChunkWriter(change, rules)
+                writer, join = ChunkWriter(change, rules), _join(change, config)
+                fresh = set[str]()
                 with progress(
                     "ingest", total=sum(p.stat().st_size for p in files), unit="B", quiet=quiet
                 ) as advance:
                     for path in files:
-                        _ingest_file(
+                        fresh |= _ingest_file(
                             path, writer=writer, source=source, total=total, advance=advance,
-                            config=config,
+                            config=config, join=join,
                         )  # fmt: skip
+                if join is not None:
+                    late = parse_late(config.late or JOINED[config.format])
+                    joined = finish(join, change, total=total, fresh=fresh, late=late)
                 check_rate(total, most=config.max_reject_rate)
         except MixedIdsError as error:
             if error.column not in detected:
                 raise
             rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
         else:
-            return total
+            return total, joined
 
 
 def _ingest_file(
@@ -170,7 +232,9 @@ def _ingest_file(
     total: Counts,
     advance: Advance,
     config: IngestConfig,
-) -> None:
+    join: Join | None,
+) -> set[str]:
+    """Read a file that is new or changed; gives its name, or nothing where it is neither."""
     change = writer.change
     name, status = source_name(path, lake=change.root), path.stat()
     mark = {
@@ -182,13 +246,17 @@ def _ingest_file(
     known = change.manifest.sources.get(name, {})
     if {k: known.get(k) for k in mark} == mark:
         advance(status.st_size)
-        return
-    for kind in ("sessions", "queries", "documents", "rejects"):
+        return set()
+    if join is not None:
+        join.forget(name)
+    for kind in ("sessions", "queries", "documents", "rejects", "events", "unattached"):
         change.remove(kind, lambda f: f.matches(source=name))
     counts = Counts()
     total.begin(path)
     for chunk in source.read(path):
         writer.write(chunk, source=name)
+        if join is not None:
+            join.add(chunk, source=name)
         counts.add(chunk)
         total.add(chunk)
         advance(chunk.size)
@@ -200,4 +268,6 @@ def _ingest_file(
         "impressions": counts.impressions,
         "clicks": counts.clicks,
         "rejects": counts.rejects,
+        **(join.facts(name) if join is not None else {}),
     }
+    return {name}
