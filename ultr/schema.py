@@ -147,6 +147,49 @@ REJECTS = Table(
     key=("source", "line"),
 )
 
+EVENTS = Table(
+    "events",
+    row="record of a log whose clicks come apart from their pages, as it was read",
+    columns=(
+        _SOURCE,
+        Column("line", pa.int64(), "line of the source, from 1"),
+        Column("kind", pa.string(), "query, impression, click, or action for any other"),
+        Column("action", pa.string(), "what the log calls it"),
+        Column("page_id", pa.string(), "the page it names", is_optional=True),
+        Column("session_id", pa.string(), "the visit it belongs to", is_optional=True),
+        Column("client_id", pa.string(), "the browser or app it came from", is_optional=True),
+        Column("user_id", pa.string(), "who did it", is_optional=True),
+        Column("application", pa.string(), "the part of the site that logged it", is_optional=True),
+        Column("query_id", pa.int64(), "of a query: its stable 64-bit id", is_optional=True),
+        Column("doc_id", pa.int64(), "of any other: the document it is about", is_optional=True),
+        Column("log_position", pa.int32(), "the rank, counted as the log does", is_optional=True),
+        Column(
+            "hit_doc_id", pa.list_(pa.int64()), "of a query: the documents found", is_optional=True
+        ),
+        Column("at", pa.timestamp("us", "UTC"), "when it happened", is_optional=True),
+        Column("elapsed_ms", pa.int64(), "time since the log's start", is_optional=True),
+        Column("reason", pa.string(), "why it spoils its page, if it does", is_optional=True),
+    ),
+    key=("source", "line"),
+)
+
+UNATTACHED = Table(
+    "unattached",
+    row="event that no page takes: it waits for its page, or stands in `rejects` too",
+    columns=(
+        _SOURCE,
+        Column("line", pa.int64(), "line of the source, from 1"),
+        Column("reason", pa.string(), "what is missing"),
+        Column(
+            "waits_from",
+            pa.timestamp("us", "UTC"),
+            "its time, from 1970 where the log has no date; null if no later page can take it",
+            is_optional=True,
+        ),
+    ),
+    key=("source", "line"),
+)
+
 QUERIES = Table(
     "queries",
     row="distinct query",
@@ -258,6 +301,8 @@ TABLES: dict[str, Table] = {
     for t in (
         SESSIONS,
         REJECTS,
+        EVENTS,
+        UNATTACHED,
         QUERIES,
         DOCUMENTS,
         FEATURES,

@@ -25,6 +25,14 @@ POINTERS = {
     "candidates(bucket, query_id, row)": "(0, 7, 0), (0, 7, 1), (1, 8, 0)",
 }
 
+FACTS = {
+    "events(source, line, kind, page_id)": "('a', 1, 'query', 'p'), ('a', 2, 'click', 'p'),"
+    " ('a', 3, 'click', 'q'), ('a', 4, 'click', null), ('a', 5, 'query', 'z')",
+    "sessions(page_id)": "('p')",
+    "unattached(source, line, waits_from)": "('a', 3, null)",
+    "rejects(source, line)": "('a', 3)",
+}
+
 
 def page(docs="[1, 2]", positions="[1, 2]", clicks="[0, 1]", rest=NONE):
     return {PAGES: f"('a', 1, {docs}, {positions}, {clicks}, {rest})"}
@@ -54,6 +62,21 @@ CASES = {
     "sessions_are_unique": (
         [{"sessions(source, ordinal)": "('a', 1), ('a', 2), ('b', 1)"}],
         [{"sessions(source, ordinal)": "('a', 1), ('b', 1), ('a', 1)"}],
+    ),
+    "events_are_told_apart": (
+        [
+            FACTS,
+            FACTS
+            | {
+                "unattached(source, line, waits_from)": "('a', 3, 5), ('a', 4, null)",
+                "rejects(source, line)": "('a', 4)",
+            },
+        ],
+        [
+            FACTS | {"sessions(page_id)": "('r')"},
+            FACTS | {"unattached(source, line, waits_from)": "('a', 3, null), ('a', 9, 5)"},
+            FACTS | {"rejects(source, line)": "('b', 3)"},
+        ],
     ),
     "ids_are_known": (
         [KNOWN],

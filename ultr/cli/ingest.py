@@ -20,7 +20,7 @@ _PATH = click.Path(path_type=Path)
     "--format",
     "form",
     required=True,
-    type=click.Choice(["yandex", "table", "ultra", "letor"]),
+    type=click.Choice(["yandex", "ubi", "table", "ultra", "letor"]),
     help="Of the log; letor, which says no ranks, tells what to do instead.",
 )
 @click.option("--lake", type=_PATH, help="Folder of the lake; needed but for --guess.")
@@ -65,6 +65,23 @@ _PATH = click.Path(path_type=Path)
     metavar="SALT_FILE",
     help="Keep keyed hashes of user and session ids; one salt, one pseudonym. It is not stored.",
 )
+@click.option(
+    "--late",
+    metavar="TIME",
+    help="How long an event waits for its page: 48h, 90m, 0.  [default: ubi 48h, yandex 0]",
+)
+@click.option(
+    "--ordinal-base",
+    type=click.Choice(["0", "1"]),
+    help="ubi: number of the first position.  [default: as the log shows]",
+)
+@click.option("--click-action", "click_actions", multiple=True, help="ubi: what a click is called.")
+@click.option(
+    "--impression-action",
+    "impression_actions",
+    multiple=True,
+    help="ubi: what an impression is called.",
+)
 @click.option("--dry-run", is_flag=True, help="Read and report with examples, write nothing.")
 @json_option
 def command(
@@ -74,6 +91,7 @@ def command(
     lake: Path | None,
     guess: bool,
     id_rules: tuple[str, ...],
+    ordinal_base: str | None,
     dry_run: bool,
     as_json: bool,
     **settings: Any,
@@ -87,6 +105,9 @@ def command(
     A folder of ULTRA gives a page for each initial list. Its features and grades are read by
     commands of their own, as for every log: ultr features --from DIR and ultr judgments DIR.
 
+    In yandex and ubi logs clicks come apart from their pages, in any file of any night: one whose
+    page has not come waits, and is a reject when it is older than --late.
+
     \b
     Examples:
       ultr ingest search_log.tsv.gz --format yandex --lake lake
@@ -94,6 +115,8 @@ def command(
       ultr ingest 'logs/*.csv' --format table --mapping shop.toml --lake lake --on-bad-file skip
       ultr ingest logs --format table --lake lake --check-content --dry-run
       ultr ingest logs --format table --lake lake --no-text --hash-users salt
+      ultr ingest ubi_queries.ndjson ubi_events.ndjson.gz --format ubi --lake lake
+      ultr ingest night/ --format ubi --click-action buy_click --late 7d --lake lake
       ultr ingest tmp_data --format ultra --labels clicks --lake lake
     """
     from ultr.config import from_mapping
@@ -108,7 +131,8 @@ def command(
     settings["id_rules"] = {
         k: str(v) for k, v in parse_assignments(id_rules, option="--id-rule").items()
     }
-    settings |= {"format": form, "is_dry_run": dry_run}
+    base = None if ordinal_base is None else int(ordinal_base)
+    settings |= {"format": form, "is_dry_run": dry_run, "ordinal_base": base}
     config = from_mapping(IngestConfig, settings, where="ultr ingest")
     result = ingest(sources, lake=lake, config=config, quiet=as_json)
     examples, bad = result.get("reject_examples", {}), result.get("bad_files", {})

@@ -24,6 +24,7 @@ class Counts:
     clicks: int = 0
     files: int = 0
     size: int = 0
+    events: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def begin(self, path: Path) -> None:
@@ -47,20 +48,55 @@ class Counts:
         self.ignored += chunk.ignored
         self.rejects += chunk.rejects.height
         self.sessions += chunk.pages.height
+        self.events += 0 if chunk.events is None else chunk.events.height
         self.impressions += int(chunk.pages["position"].list.len().sum())
         self.clicks += int(chunk.pages["click"].list.sum().sum())
         self.reasons.update(dict(chunk.rejects["reason"].value_counts().iter_rows()))
 
+    def change(self, delta: Delta) -> None:
+        """Count what a join of events to pages changed; lines that are nothing else are used."""
+        self.sessions += delta.sessions
+        self.impressions += delta.impressions
+        self.clicks += delta.clicks
+        self.repeated += delta.repeated
+        self.ignored += delta.ignored
+        rejects = delta.reasons.total()
+        self.rejects += rejects
+        self.used -= delta.repeated + delta.ignored + rejects
+        self.reasons.update(delta.reasons)
+        self.reasons = Counter({k: v for k, v in self.reasons.items() if v})
+
+
+@dataclass
+class Delta:
+    """What a join of events to pages changed in the counts of one file."""
+
+    sessions: int = 0
+    impressions: int = 0
+    clicks: int = 0
+    repeated: int = 0
+    ignored: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: Delta) -> None:
+        """Add what another join changed."""
+        self.sessions += other.sessions
+        self.impressions += other.impressions
+        self.clicks += other.clicks
+        self.repeated += other.repeated
+        self.ignored += other.ignored
+        self.reasons.update(other.reasons)
+
 
 def check_format(path: Path, counts: Counts, *, form: str) -> None:
-    """Check that a file held pages at all.
+    """Check that a file held pages or events at all.
 
     Raises:
         DataError: it did not; the commonest reasons say what it may be instead.
     """
-    if counts.sessions == 0:
+    if counts.sessions + counts.events == 0:
         raise DataError(
-            "a log must hold at least one page",
+            "a log must hold at least one page, or event on one",
             got=f"{path} read as {form}: {_reasons(counts)}",
             hint="is this the right --format?",
         )

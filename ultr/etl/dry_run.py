@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from ultr.errors import DataError
 from ultr.etl.counts import Counts, check_format
 from ultr.etl.privacy import Privacy
@@ -44,16 +46,17 @@ class DryRun:
                 counts.begin(path)
                 for chunk in map(privacy.applied, reader(path)):
                     counts.add(chunk)
-                    self._keep(chunk, name)
+                    self.keep(chunk.rejects.with_columns(source=pl.lit(name)))
                 check_format(path, counts, form=form)
             except DataError as error:
                 self.bad_files[name] = str(error)
             else:
                 self.total.merge(counts)
 
-    def _keep(self, chunk: Chunk, name: str) -> None:
-        for reason in chunk.rejects["reason"].unique(maintain_order=True):
+    def keep(self, rejects: pl.DataFrame) -> None:
+        """Keep the first rejects (`source, line, reason, text`) of each reason."""
+        for reason in rejects["reason"].unique(maintain_order=True):
             kept = self.examples.setdefault(reason, [])
-            rows = chunk.rejects.filter(chunk.rejects["reason"] == reason)
-            for line, text in rows.select("line", "text").head(EXAMPLES - len(kept)).rows():
+            rows = rejects.filter(rejects["reason"] == reason).head(EXAMPLES - len(kept))
+            for name, line, text in rows.select("source", "line", "text").rows():
                 kept.append(f"{name}:{line}: {text[:200]}")

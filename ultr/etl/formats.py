@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ultr.etl.ingest_config import IngestConfig
 from ultr.etl.sources import find_files, find_lists
 from ultr.letor.ultra import FEATURES, LABELS, beside
-from ultr.logs import table, ultra, yandex
+from ultr.logs import table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
 
@@ -43,6 +43,10 @@ def source_of(config: IngestConfig) -> Source:
         return Source(reader, config.labels, find_lists, _ultra_parts)
     if config.format == "yandex":
         return Source(yandex.read, "", _find, _alone)
+    if config.format == "ubi":
+        actions = config.actions()
+        digest = hashlib.sha256(repr((actions, config.ordinal_base)).encode()).hexdigest()
+        return Source(functools.partial(ubi.read, actions=actions), digest, _find, _alone)
     mapping = None if config.mapping is None else read_mapping(config.mapping)
     digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
     features = () if mapping is None else tuple(mapping.features)

@@ -1,7 +1,9 @@
-"""Raw logs to the tables `sessions`, `queries`, `documents` and `rejects`."""
+"""Raw logs to the tables `sessions`, `queries`, `documents`, `events` and `rejects`."""
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,17 +18,24 @@ from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.dry_run import DryRun
 from ultr.etl.formats import Source, source_of
 from ultr.etl.ids import MixedIdsError
-from ultr.etl.ingest_config import IngestConfig
+from ultr.etl.ingest_config import JOINED, IngestConfig
+from ultr.etl.joins import Join, finish
+from ultr.etl.late import parse_late
 from ultr.etl.privacy import Privacy, read_salt
 from ultr.etl.sources import source_name
+from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.write import ChunkWriter, opened
+from ultr.etl.yandex_join import YandexJoin
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
 from ultr.progress import Advance, progress
 
 __all__ = ["IngestConfig", "ingest"]
 
-TABLES = ("sessions", "queries", "documents", "rejects")
+TABLES = ("sessions", "queries", "documents", "rejects", "events", "unattached")
 """Tables whose rows belong to a source."""
+
+LEFT_OUT = "file left out: "
+"""Before the rule that a bad file breaks, in its reject."""
 
 
 def ingest(
@@ -48,6 +57,9 @@ def ingest(
         `lines used repeated ignored rejects sessions impressions clicks rejects_by_reason files
         files_skipped files_rejected files_vanished bytes seconds sessions_per_second`; the four
         kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
+        Where events come apart from pages also `waiting` (used lines whose page has not come, in
+        the whole lake); for ubi `ordinal_base` by application, `pages_by_impressions` and
+        `pages_by_hits`; for yandex `sessions_scattered` over files or blocks.
 
     Raises:
         DataError: a missing, empty or damaged file (unless such files are to be left out), ids
@@ -59,7 +71,9 @@ def ingest(
     source = source_of(config)
     files = source.find(sources, lake)
     dry, result = DryRun(), _Result()
-    if config.is_dry_run:
+    if config.is_dry_run and config.format in JOINED:
+        result = _thrown_away(files, dry, lake=lake, source=source, config=config, quiet=quiet)
+    elif config.is_dry_run:
         result = _read_only(files, dry, lake=lake, source=source, config=config)
     else:
         result = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
@@ -76,6 +90,7 @@ def ingest(
         "sessions": total.sessions,
         "impressions": total.impressions,
         "clicks": total.clicks,
+        **result.joined,
         "rejects_by_reason": dict(total.reasons.most_common()),
         "files": total.files,
         "files_skipped": len(files) - total.files - result.bad_files,
@@ -91,11 +106,12 @@ def ingest(
 
 @dataclass
 class _Result:
-    """What one call did: counts, files left out, and sources that are gone."""
+    """What one call did: counts, files left out, sources that are gone, and events joined."""
 
     total: Counts = field(default_factory=Counts)
     bad_files: int = 0
     vanished: list[str] = field(default_factory=list)
+    joined: dict[str, Any] = field(default_factory=dict)
 
 
 def _privacy(config: IngestConfig) -> Privacy:
@@ -107,19 +123,57 @@ def _read_only(
     files: Sequence[Path], dry: DryRun, *, lake: Path, source: Source, config: IngestConfig
 ) -> _Result:
     """Read what an ingest would read, and keep nothing."""
-    manifest = open_lake(lake).manifest if (lake / MANIFEST).exists() else Manifest()
-    named = [(source_name(p, lake=lake), p) for p in files]
-    new = [
-        (name, path)
-        for name, path in named
-        if not is_same(manifest.sources.get(name), _mark(path, source, config))
-    ]
+    new = _new(files, lake=lake, source=source, config=config)
     dry.read(new, source.read, privacy=_privacy(config), form=config.format)
     return _Result(dry.total, len(dry.bad_files))
 
 
+def _new(
+    files: Sequence[Path], *, lake: Path, source: Source, config: IngestConfig
+) -> list[tuple[str, Path]]:
+    """Names and paths of the files that the lake does not hold as they are."""
+    manifest = open_lake(lake).manifest if (lake / MANIFEST).exists() else Manifest()
+    named = [(source_name(p, lake=lake), p) for p in files]
+    return [
+        (name, path)
+        for name, path in named
+        if not is_same(manifest.sources.get(name), _mark(path, source, config))
+    ]
+
+
+def _thrown_away(
+    files: Sequence[Path],
+    dry: DryRun,
+    *,
+    lake: Path,
+    source: Source,
+    config: IngestConfig,
+    quiet: bool,
+) -> _Result:
+    """Ingest into a lake that is thrown away: what a click belongs to is known when all is read."""
+    real = dataclasses.replace(config, is_dry_run=False, on_bad_file="skip")
+    with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
+        other = Path(folder) / "lake"
+        new = [path for _, path in _new(files, lake=lake, source=source, config=config)]
+        result = _ingest(new, lake=other, source=source, config=real, quiet=quiet, named_for=lake)
+        rejects = pl.DataFrame(open_lake(other).read("rejects"))
+    dry.bad_files = {
+        name: reason.removeprefix(LEFT_OUT)
+        for name, line, reason in rejects.select("source", "line", "reason").rows()
+        if line == 0
+    }
+    dry.keep(rejects.filter(pl.col("line") > 0))
+    return result
+
+
 def _ingest(
-    files: Sequence[Path], *, lake: Path, source: Source, config: IngestConfig, quiet: bool
+    files: Sequence[Path],
+    *,
+    lake: Path,
+    source: Source,
+    config: IngestConfig,
+    quiet: bool,
+    named_for: Path | None = None,
 ) -> _Result:
     """Write all files in one commit; start again where the detected id rule was too narrow."""
     rules, privacy = dict(config.id_rules), _privacy(config)
@@ -130,11 +184,18 @@ def _ingest(
                 privacy.settle(change.manifest)
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
                 writer = ChunkWriter(change, rules, keeps_text=not privacy.no_text)
-                job = _Job(writer, source, privacy, config, result, frozenset(detected))
-                job.check_features({source_name(p, lake=change.root) for p in files})
+                join, fresh = _join(change, config), set[str]()
+                names = {p: source_name(p, lake=named_for or change.root) for p in files}
+                job = _Job(
+                    writer, source, privacy, config, result, frozenset(detected), join, fresh
+                )
+                job.check_features(set(names.values()))
                 with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
-                    for path in files:
-                        job.ingest_file(path, advance)
+                    for path, name in names.items():
+                        job.ingest_file(path, name, advance)
+                if join is not None:
+                    late = parse_late(config.late or JOINED[config.format])
+                    result.joined = finish(join, change, total=result.total, fresh=fresh, late=late)
                 check_rate(result.total, most=config.max_reject_rate)
         except MixedIdsError as error:
             if error.column not in detected:
@@ -142,6 +203,12 @@ def _ingest(
             rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
         else:
             return result
+
+
+def _join(change: Commit, config: IngestConfig) -> Join | None:
+    if config.format == "ubi":
+        return UbiJoin(change, ordinal_base=config.ordinal_base)
+    return YandexJoin(change) if config.format == "yandex" else None
 
 
 def _size(files: Sequence[Path]) -> int:
@@ -164,6 +231,8 @@ class _Job(NamedTuple):
     config: IngestConfig
     result: _Result
     detected: frozenset[str]
+    join: Join | None
+    fresh: set[str]
 
     def check_features(self, files: set[str]) -> None:
         """Check that the lake's other sources have the same features, and note them."""
@@ -179,10 +248,10 @@ class _Job(NamedTuple):
         if names:
             manifest.meta["log_features"] = {"names": names}
 
-    def ingest_file(self, path: Path, advance: Advance) -> None:
+    def ingest_file(self, path: Path, name: str, advance: Advance) -> None:
         """Read a file that is new or changed; leave out a bad one where that was asked for."""
         change = self.writer.change
-        name, ids = source_name(path, lake=change.root), dict(change.manifest.ids)
+        ids = dict(change.manifest.ids)
         try:
             self._ingest_file(path, name, advance)
         except DataError as error:
@@ -191,6 +260,8 @@ class _Job(NamedTuple):
                 raise
             self.result.bad_files += 1
             _leave_out(change, name, error)
+            if self.join is not None:
+                self.join.withdraw(name)
             change.manifest.ids = ids  # what a bad file looks like decides nothing
 
     def _ingest_file(self, path: Path, name: str, advance: Advance) -> None:
@@ -201,11 +272,15 @@ class _Job(NamedTuple):
             known |= mark
             advance(path.stat().st_size)
             return
+        if self.join is not None:
+            self.join.forget(name)
         for kind in TABLES:
             change.remove(kind, lambda f: f.matches(source=name))
         counts.begin(path)
         for chunk in map(self.privacy.applied, self.source.read(path)):
             self.writer.write(chunk, source=name)
+            if self.join is not None:
+                self.join.add(chunk, source=name)
             counts.add(chunk)
             advance(chunk.size)
         check_format(path, counts, form=self.config.format)
@@ -217,7 +292,9 @@ class _Job(NamedTuple):
             "impressions": counts.impressions,
             "clicks": counts.clicks,
             "rejects": counts.rejects,
+            **(self.join.facts(name) if self.join is not None else {}),
         }
+        self.fresh.add(name)
         if self.source.features:
             change.manifest.sources[name]["log_features"] = list(self.source.features)
 
@@ -228,6 +305,6 @@ def _leave_out(change: Commit, name: str, error: DataError) -> None:
     change.manifest.sources.pop(name, None)
     for kind in TABLES:
         change.remove(kind, lambda f: f.matches(source=name))
-    reason = f"file left out: {error.rule}"
+    reason = LEFT_OUT + error.rule
     row = {"source": [name], "line": [0], "reason": [reason], "text": [""]}
     change.write("rejects", pl.DataFrame(row).to_arrow(), source=name)

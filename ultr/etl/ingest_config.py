@@ -8,9 +8,14 @@ from typing import Literal
 
 from ultr.errors import UsageError
 from ultr.etl.ids import parse_rules
+from ultr.etl.late import parse_late
+from ultr.logs.ubi import CLICKS, IMPRESSIONS, Actions
 from ultr.logs.ultra import Labels
 
-Format = Literal["yandex", "table", "ultra", "letor"]
+Format = Literal["yandex", "ubi", "table", "ultra", "letor"]
+
+JOINED = {"ubi": "48h", "yandex": "0"}
+"""Formats whose clicks come apart from their pages, and how long these wait by default."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class IngestConfig:
     """How to read raw logs.
 
     Args:
-        format: yandex, table or ultra.
+        format: yandex, ubi, table or ultra.
         mapping: for table, the TOML file that names the columns.
         labels: for ultra, whether labels are grades or clicks.
         max_reject_rate: share of rejected lines above which the job fails.
@@ -28,6 +33,11 @@ class IngestConfig:
         no_text: keep no text of queries, documents and rejects.
         hash_users: file with the salt under which user and session ids are hashed.
         is_dry_run: read and report, write nothing.
+        late: how long an event waits for its page (`48h`, `90m`, `0`), before the newest time of
+            its format in the lake; None is 48h for ubi and 0 for yandex.
+        ordinal_base: for ubi, the number of the first position, 0 or 1; None finds it out.
+        click_actions: for ubi, what the log calls a click; empty for the usual names.
+        impression_actions: for ubi, what it calls an impression; empty for the usual names.
     """
 
     format: Format
@@ -40,6 +50,10 @@ class IngestConfig:
     no_text: bool = False
     hash_users: Path | None = None
     is_dry_run: bool = False
+    late: str | None = None
+    ordinal_base: Literal[0, 1] | None = None
+    click_actions: tuple[str, ...] = ()
+    impression_actions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the combination.
@@ -70,3 +84,25 @@ class IngestConfig:
                 hint="for example 0.05",
             )
         parse_rules(self.id_rules)
+        self._check_joined()
+
+    def _check_joined(self) -> None:
+        own = (self.ordinal_base, self.click_actions or None, self.impression_actions or None)
+        if self.format != "ubi" and any(v is not None for v in own):
+            raise UsageError(
+                "--ordinal-base, --click-action and --impression-action go with --format ubi",
+                got=self.format,
+                hint="leave them out",
+            )
+        if self.late is not None and self.format not in JOINED:
+            raise UsageError(
+                f"--late goes with --format {' or '.join(JOINED)}",
+                got=self.format,
+                hint="leave --late out",
+            )
+        parse_late(self.late or "0")
+        self.actions()
+
+    def actions(self) -> Actions:
+        """What a UBI log calls clicks and impressions."""
+        return Actions(self.click_actions or CLICKS, self.impression_actions or IMPRESSIONS)

@@ -43,9 +43,13 @@ class Privacy:
                 pseudonyms(pages["user_id"], self.salt),
                 pseudonyms(pages["session_id"], self.salt),
             )
+        events = chunk.events
+        if self.salt is not None and events is not None:
+            people = ("user_id", "session_id", "client_id")
+            events = events.with_columns(pseudonyms(events[c], self.salt) for c in people)
         # A rejected line may hold anything, whichever of the two was asked for.
         return dataclasses.replace(
-            chunk, pages=pages, rejects=chunk.rejects.with_columns(text=pl.lit(""))
+            chunk, pages=pages, events=events, rejects=chunk.rejects.with_columns(text=pl.lit(""))
         )
 
     def policy(self) -> dict[str, Any]:

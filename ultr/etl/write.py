@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ultr.errors import DataError, UsageError
+from ultr.etl.events import new_documents, new_queries, with_ids
 from ultr.etl.ids import detect_rule, to_id
 from ultr.lake import MANIFEST, Commit, create_lake
 from ultr.logs.chunk import Chunk
+from ultr.schema import EVENTS
 
 
 @contextlib.contextmanager
@@ -79,7 +82,7 @@ class ChunkWriter:
         self.change.manifest.ids.update(rules)
 
     def write(self, chunk: Chunk, *, source: str) -> None:
-        """Write a chunk's sessions, queries, documents and rejects.
+        """Write a chunk's sessions, queries, documents, events and rejects.
 
         Raises:
             DataError: keys that break the lake's rule.
@@ -93,6 +96,8 @@ class ChunkWriter:
             doc = self._ids("doc", flat)
             self._write_documents(doc, flat, chunk.documents, source)
             self._sessions(pages, query, doc, source=source)
+        if chunk.events is not None and chunk.events.height:
+            self._write_events(chunk.events, source)
         if chunk.rejects.height:
             rejects = chunk.rejects.with_columns(source=pl.lit(source))
             self.change.write("rejects", rejects.to_arrow(), source=source)
@@ -103,6 +108,22 @@ class ChunkWriter:
         if column not in ids:
             ids[column] = detect_rule(keys)
         return to_id(keys, ids[column], column=column)
+
+    def _write_events(self, events: pl.DataFrame, source: str) -> None:
+        """Write events, and the queries and documents that the pages of their chunk do not have."""
+        documents, queries = new_documents(events), new_queries(events)
+        if len(documents):
+            self._write_keys("doc", self._ids("doc", documents), documents, source)
+        if len(queries):
+            ids = self._ids("query", queries)
+            self._write_keys("query", ids, queries, source, text=queries)
+        rows = with_ids(events, self._ids, source=source)
+        path = self.change.new_file("events")
+        # A dictionary of numbers that hardly repeat would cost time and room.
+        texts = [c.name for c in EVENTS.columns if pa.types.is_string(c.type)]
+        table = rows.to_arrow().cast(EVENTS.arrow())
+        pq.write_table(table, path, compression="zstd", use_dictionary=texts)
+        self.change.add("events", path, rows=rows.height, source=source)
 
     def _write_documents(
         self, doc: pl.Series, keys: pl.Series, known: pl.DataFrame | None, source: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ultr.schema import SESSIONS
+from ultr.schema import EVENTS, SESSIONS
 
 REJECT_TEXT_BYTES = 1024
 """A rejected line is kept up to this length."""
@@ -23,6 +23,21 @@ PAGE_SCHEMA = pl.Schema(
 """A page as a reader gives it: keys as they stand in the log, lists parallel and by position."""
 
 DOCUMENT_SCHEMA = pl.Schema({"doc_key": pl.String, "title": pl.String, "text": pl.String})
+
+EVENT_STATES = ("attached", "repeated", "unattached")
+"""What a reader that joins by itself did with an event."""
+
+_EVENT_COLUMNS = pl.DataFrame(EVENTS.arrow().empty_table()).schema
+EVENT_SCHEMA = pl.Schema(
+    {n: t for n, t in _EVENT_COLUMNS.items() if n not in (*_NOT_READ, "hit_doc_id")}
+    | {
+        "query_key": pl.String(),
+        "doc_key": pl.String(),
+        "hit_doc_key": pl.List(pl.String()),
+        "state": pl.Enum(EVENT_STATES),
+    }
+)
+"""An event as a reader gives it: keys as in the log, and `state` where it joins by itself."""
 
 REJECT_SCHEMA = pl.Schema({"line": pl.Int64, "reason": pl.String, "text": pl.String})
 
@@ -44,6 +59,8 @@ class Chunk:
         size: bytes of the file that this chunk stands for, for progress.
         documents: `DOCUMENT_SCHEMA`, where the log has more of a document than its key; a document
             may come repeatedly.
+        events: `EVENT_SCHEMA`, one row per line, where clicks come apart from their pages. Their
+            lines count as used (or repeated); ingest joins what is left over to other chunks.
     """
 
     pages: pl.DataFrame
@@ -54,6 +71,7 @@ class Chunk:
     ignored: int = 0
     size: int = 0
     documents: pl.DataFrame | None = None
+    events: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Check that no line was lost."""
@@ -69,6 +87,14 @@ def as_pages(frame: pl.DataFrame) -> pl.DataFrame:
         for name, dtype in PAGE_SCHEMA.items()
     ]
     return frame.select(columns).with_columns(pl.col("weight").fill_null(1.0))
+
+
+def as_events(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give a reader's events all columns of `EVENT_SCHEMA`, null where the log has none."""
+    return frame.select(
+        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name))
+        for name, dtype in EVENT_SCHEMA.items()
+    )
 
 
 def as_rejects(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

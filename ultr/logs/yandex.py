@@ -2,7 +2,8 @@
 
 Tab-separated rows of two kinds: `session, time, "Q", query, region, url × n` and
 `session, time, "C", url`. A click belongs to the last page of its session, at or before it, that
-shows the url.
+shows the url. The reader joins what a chunk holds; a session that other chunks or files continue
+is joined again by `ultr.etl.yandex_join`, so a session has one id in all files of a lake.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ultr.logs.chunk import Chunk, as_pages, as_rejects
+from ultr.logs.chunk import EVENT_STATES, Chunk, as_events, as_pages, as_rejects
 from ultr.logs.raw import Block, blocks, lines_of
 
 _FIRST_URL = 5
@@ -81,7 +82,8 @@ def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Bl
     good = rows.filter(pl.col("reason").is_null())
     pages = _pages(good)
     attached, unmatched = _attach(good.filter(pl.col("kind") == "C"), pages)
-    first = attached.unique(["page", "place"])
+    is_first = attached.select(pl.struct("page", "place").is_first_distinct()).to_series()
+    first = attached.filter(is_first)
     click = np.zeros(int(pages["size"].sum()), np.int8)
     click[first["begin"].to_numpy() + first["place"].to_numpy()] = 1
     return Chunk(
@@ -90,15 +92,32 @@ def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Bl
             [
                 bad_bytes,
                 rows.filter(pl.col("reason").is_not_null()),
-                unmatched.with_columns(reason=pl.lit(NO_PAGE)),
             ]
         ),
         lines=lines,
-        used=pages.height + first.height,
+        used=pages.height + first.height + unmatched.height,
         repeated=attached.height - first.height,
         ignored=ignored,
         size=block.size,
+        events=_events(first, attached.filter(~is_first), unmatched),
     )
+
+
+def _events(*by_state: pl.DataFrame) -> pl.DataFrame:
+    click = pl.lit("click")
+    parts = [
+        clicks.select(
+            "line",
+            "doc_key",
+            kind=click,
+            action=click,
+            session_id="session",
+            elapsed_ms="time",
+            state=pl.lit(state),
+        )
+        for clicks, state in zip(by_state, EVENT_STATES, strict=True)
+    ]
+    return as_events(pl.concat(parts))
 
 
 def _reason(width: int) -> pl.Expr:

@@ -21,13 +21,15 @@ from ultr.simulate.tables import write_judged
 from ultr.simulate.writers import WRITERS
 
 TRUTH = "truth.json"
-OUTPUTS = ("log.tsv", "log.parquet", "mapping.toml", "features.parquet", "judgments.parquet", TRUTH)
+OUTPUTS = ("log.tsv", "log.ndjson", "log.parquet", "mapping.toml", "features.parquet",
+           "judgments.parquet", TRUTH)  # fmt: skip
 
 
 def simulate(config: SimulateConfig, *, quiet: bool = False) -> dict[str, Any]:
     """Write a raw log with planted position bias, and what is true about it.
 
-    Into `config.out` go the log (`log.tsv`, or `log.parquet` and `mapping.toml`),
+    Into `config.out` go the log (`log.tsv`, `log.ndjson`, or `log.parquet` and
+    `mapping.toml`),
     `features.parquet` (query_id, doc_id, features), `judgments.parquet` (query_id, doc_id, grade)
     and `truth.json` with the planted examination.
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ultr.simulate.judged import JudgedSet
 from ultr.simulate.sessions import Pages
+from ultr.simulate.ubi_writer import UbiWriter
 
 REGION = "0"
 CLICK_MS = 1000
@@ -172,8 +173,9 @@ class TableWriter:
         )
 
 
-WRITERS: dict[str, type[YandexWriter] | type[TableWriter]] = {
+WRITERS: dict[str, type[YandexWriter] | type[TableWriter] | type[UbiWriter]] = {
     "yandex": YandexWriter,
     "table": TableWriter,
+    "ubi": UbiWriter,
 }
 """Format -> writer of its log."""

@@ -1,0 +1,88 @@
+"""The second step of ingest: events to the pages they belong to, over all files of the lake.
+
+A reader gives events of pages that other chunks, files or nights may hold. The lake keeps them as
+facts; which page takes an event is derived from the facts alone, so any split of a log over files
+and nights ends in the same lake. Only pages that new or removed facts may concern are made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from ultr.etl.counts import Counts, Delta
+from ultr.etl.late import settle
+from ultr.lake import Commit
+from ultr.logs.chunk import Chunk
+
+META = "events"
+"""What the manifest's `meta` keeps of the joins, by format."""
+
+
+class Join(Protocol):
+    """Joins the events of one format."""
+
+    form: str
+
+    def forget(self, source: str) -> None:
+        """Note what a source holds, before its rows are removed."""
+
+    def add(self, chunk: Chunk, *, source: str) -> None:
+        """Note what a chunk holds that was written."""
+
+    def withdraw(self, source: str) -> None:
+        """Forget what was noted of a source that turned out unreadable: its rows are gone."""
+
+    def facts(self, source: str) -> dict[str, Any]:
+        """What the manifest is to keep of a source."""
+        ...
+
+    def attach(self) -> dict[str, Delta]:
+        """Make pages again where facts changed; returns what changed by source."""
+        ...
+
+    def summary(self) -> dict[str, Any]:
+        """What was decided, for the user."""
+        ...
+
+
+def finish(
+    join: Join, change: Commit, *, total: Counts, fresh: set[str], late: timedelta
+) -> dict[str, Any]:
+    """Attach events, reject those that are overdue, and correct the counts.
+
+    Args:
+        join: which has seen all chunks.
+        change: the commit.
+        total: counts of the lines read.
+        fresh: the sources they were read from.
+        late: how long an event waits for its page.
+
+    Returns:
+        `waiting` (events that no page takes yet), `sessions_changed` (pages of earlier files that
+        differ) and what the join decided.
+    """
+    deltas = [join.attach()]
+    known = change.manifest.sources
+    sources = [name for name, entry in known.items() if entry["format"] == join.form]
+    newest = max((known[s]["newest_us"] for s in sources), default=0)
+    rejected, waiting = settle(change, sources=sources, newest_us=newest, late=late)
+    for source, delta in [*deltas[0].items(), *rejected.items()]:
+        _correct(known[source], delta)
+        if source in fresh:
+            total.change(delta)
+    summary = {"waiting": waiting, **join.summary()}
+    change.manifest.meta.setdefault(META, {})[join.form] = summary
+    return summary
+
+
+def _correct(entry: dict[str, Any], delta: Delta) -> None:
+    counts: Mapping[str, int] = {
+        "sessions": delta.sessions,
+        "impressions": delta.impressions,
+        "clicks": delta.clicks,
+        "rejects": delta.reasons.total(),
+    }
+    for name, more in counts.items():
+        entry[name] += more

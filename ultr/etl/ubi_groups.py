@@ -1,0 +1,142 @@
+"""Which events have to be seen together, so that each share of them can be joined by itself.
+
+Events with a page id belong together. One without may go to any page of its client, so all events
+of all pages of such a client do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ultr.etl.events import distinct_hashes, hashes, read_files
+from ultr.etl.shares import Groups, Hashes, sorted_hashes, within
+from ultr.lake import Commit, File
+
+_HASH, _PAGE, _CLIENT = pl.UInt64, pl.col("page_id").hash(0), pl.col("client_id").hash(0)
+_KEYS = ("kind", "page_id", "client_id")
+
+
+class Touched:
+    """What new or removed events are about: hashes of pages and clients."""
+
+    def __init__(self) -> None:
+        self._pages: list[pl.Series] = []
+        self._clients: list[pl.Series] = []
+        self._orphans: list[pl.Series] = []
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Note events; `kind, page_id, client_id`."""
+        is_orphan, is_query = pl.col("page_id").is_null(), pl.col("kind") == "query"
+        self._pages.append(hashes(events["page_id"]).unique())
+        self._clients.append(hashes(events.filter(is_query)["client_id"]).unique())
+        self._orphans.append(hashes(events.filter(is_orphan)["client_id"]).unique())
+
+    @property
+    def pages(self) -> Hashes:
+        """Pages that are named, sorted."""
+        return sorted_hashes(self._pages)
+
+    @property
+    def clients(self) -> Hashes:
+        """Clients of queries, sorted."""
+        return sorted_hashes(self._clients)
+
+    @property
+    def orphans(self) -> Hashes:
+        """Clients with events that name no page, sorted."""
+        return sorted_hashes(self._orphans)
+
+
+class Plan(NamedTuple):
+    """Which events are to be joined.
+
+    Attributes:
+        files: that hold some of them.
+        pages: hashes of pages, or None for all.
+        clients: hashes of the clients whose events without a page are among them.
+        groups: tells events that belong together.
+    """
+
+    files: list[File]
+    pages: Hashes | None
+    clients: Hashes
+    groups: Groups
+
+    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of the rows that are to be joined."""
+        if self.pages is None:
+            return rows
+        page, client = rows.select(page=_PAGE, client=_CLIENT)
+        unnamed = rows["page_id"].is_null().to_numpy()
+        chosen = np.where(unnamed, within(client, self.clients), within(page, self.pages))
+        return rows.filter(pl.Series(chosen))
+
+
+def affected(change: Commit, files: Sequence[File], touched: Touched | None) -> Plan:
+    """All events of the pages that new or removed ones may concern.
+
+    Args:
+        change: the commit.
+        files: of events, new ones among them.
+        touched: what the new and the removed ones are about; None where all are new.
+    """
+    known = change.manifest.sources
+    loose = [f for f in files if known[f.keys["source"]]["orphans"]]
+    orphans = sorted_hashes([_orphans(rows) for rows in read_files(change, loose, columns=_KEYS)])
+    groups = _grouping(change, files, orphans)
+    if touched is None:
+        return Plan(list(files), None, orphans, groups)
+    pages, clients = touched.pages, np.empty(0, np.uint64)
+    if len(orphans) or len(touched.orphans):
+        own = [_where(rows, page=pages)["client"] for rows in _queries(change, files)]
+        seen = np.union1d(touched.clients, sorted_hashes(own))
+        clients = np.union1d(np.intersect1d(seen, orphans), touched.orphans)
+        of_clients = [_where(rows, client=clients)["page"] for rows in _queries(change, files)]
+        pages = np.union1d(pages, sorted_hashes(of_clients))
+    holding = [
+        f for f in files if f in loose or within(distinct_hashes(change, f, "page_id"), pages).any()
+    ]
+    return Plan(holding, pages, clients, groups)
+
+
+def _grouping(change: Commit, files: Sequence[File], orphans: Hashes) -> Groups:
+    known = pl.DataFrame(schema={"page": _HASH, "client": _HASH})
+    if len(orphans):
+        own = [_where(rows, client=orphans) for rows in _queries(change, files)]
+        known = pl.concat([known, *own]).drop_nulls().unique("page", keep="first")
+
+    def groups(rows: pl.DataFrame) -> pl.Series:
+        keys = rows.select(
+            page=pl.when(pl.col("page_id").is_not_null()).then(_PAGE), own_client=_CLIENT
+        )
+        if known.height:
+            keys = keys.join(known, on="page", how="left", maintain_order="left")
+            return keys.select(pl.coalesce("client", "page", "own_client")).to_series()
+        return keys.select(pl.coalesce("page", "own_client")).to_series()
+
+    return groups
+
+
+def _queries(change: Commit, files: Sequence[File]) -> Iterator[pl.DataFrame]:
+    """Hashes `page, client` of the queries that have both."""
+    for rows in read_files(change, files, columns=_KEYS):
+        named = pl.col("page_id").is_not_null() & pl.col("client_id").is_not_null()
+        yield rows.filter(named, pl.col("kind") == "query").select(page=_PAGE, client=_CLIENT)
+
+
+def _orphans(rows: pl.DataFrame) -> pl.Series:
+    return hashes(rows.filter(pl.col("page_id").is_null())["client_id"]).unique()
+
+
+def _where(
+    rows: pl.DataFrame, *, page: Hashes | None = None, client: Hashes | None = None
+) -> pl.DataFrame:
+    if page is not None:
+        rows = rows.filter(pl.Series(within(rows["page"], page)))
+    if client is not None:
+        rows = rows.filter(pl.Series(within(rows["client"], client)))
+    return rows

@@ -1,0 +1,179 @@
+"""Joins the clicks of sessions whose rows stand in several files or blocks of a Yandex log."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ultr.etl.counts import Delta
+from ultr.etl.events import distinct_hashes, hashes, read_files
+from ultr.etl.late import forget_unattached, write_unattached
+from ultr.etl.replace import COLUMNS, as_rows
+from ultr.etl.session_files import Changed
+from ultr.etl.shares import Hashes, shares, sorted_hashes, within
+from ultr.etl.yandex_clicks import attach, unattached
+from ultr.lake import Commit, File
+from ultr.logs.chunk import Chunk
+
+_CLICK = ("source", "line", "session_id", "elapsed_ms", "doc_id")
+_SESSION = pl.col("session_id").hash(0)
+
+
+class YandexJoin:
+    """Joins clicks again where a session stands in more than one chunk.
+
+    The reader has joined each chunk; of sessions that are whole only their hash is kept here.
+
+    Args:
+        change: the commit.
+    """
+
+    form = "yandex"
+
+    def __init__(self, change: Commit) -> None:
+        self._change = change
+        self._old = {s for s, e in change.manifest.sources.items() if e["format"] == self.form}
+        self._chunks: list[pl.Series] = []
+        self._gone: list[pl.Series] = []
+        self._repeated: list[pl.DataFrame] = []
+        self._newest: defaultdict[str, int] = defaultdict(int)
+        self._changed = 0
+
+    def forget(self, source: str) -> None:
+        """Note the sessions of a source, before its rows are removed."""
+        self._old.discard(source)
+        files = self._files("sessions", {source}) + self._files("events", {source})
+        self._gone += [distinct_hashes(self._change, f, "session_id") for f in files]
+
+    def add(self, chunk: Chunk, *, source: str) -> None:
+        """Note the sessions of a chunk, and the clicks that no page of it takes."""
+        assert chunk.events is not None  # noqa: S101  the reader of this format gives them
+        lost = chunk.events.filter(pl.col("state") == "unattached")
+        # The session of any other click is that of a page.
+        sessions = pl.concat([chunk.pages["session_id"], lost["session_id"]])
+        self._chunks.append(hashes(sessions).unique())
+        self._repeated.append(
+            chunk.events.filter(pl.col("state") == "repeated").select(
+                source=pl.lit(source), session=_SESSION
+            )
+        )
+        write_unattached(self._change, unattached(lost.with_columns(source=pl.lit(source))))
+        times = (chunk.pages["elapsed_ms"].max(), chunk.events["elapsed_ms"].max())
+        newest = max((int(t) for t in times if isinstance(t, int)), default=0)
+        self._newest[source] = max(self._newest[source], newest * 1000)
+
+    def withdraw(self, source: str) -> None:
+        """Forget the repeats and the time of a source whose rows are gone again."""
+        self._repeated = [r.filter(pl.col("source") != source) for r in self._repeated]
+        self._newest.pop(source, None)
+
+    def facts(self, source: str) -> dict[str, Any]:
+        """The newest time."""
+        return {"newest_us": self._newest[source]}
+
+    def attach(self) -> dict[str, Delta]:
+        """Join the sessions again that more than one chunk holds, or that lost rows."""
+        chosen = self._scattered()
+        if not len(chosen):
+            return {}
+        deltas: defaultdict[str, Delta] = defaultdict(Delta)
+        for source, n in self._reader_repeats(chosen):
+            deltas[source].repeated -= n
+        known = self._old | set(self._newest)
+        files = self._holding("sessions", known, chosen) + self._holding("events", known, chosen)
+        with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
+            self._join(self._shares(files, chosen), Changed(Path(folder)), deltas)
+        return dict(deltas)
+
+    def summary(self) -> dict[str, Any]:
+        """How many sessions stand in several files or blocks."""
+        return {"sessions_scattered": self._changed}
+
+    def _join(
+        self, parts: Iterator[pl.DataFrame], changed: Changed, deltas: defaultdict[str, Delta]
+    ) -> None:
+        for rows in parts:
+            is_page = pl.col("is_page")
+            clicks = rows.filter(~is_page).select(
+                "source", "session_id", "elapsed_ms", line="ordinal", doc_id="clicked"
+            )
+            pages = rows.filter(is_page).select(COLUMNS)
+            done = attach(pages, clicks)
+            changed.add(done.sessions)
+            changed.made(pages.select("source", line="ordinal"))
+            forget_unattached(self._change, clicks.select("source", "line"))
+            write_unattached(self._change, done.unattached)
+            for source, n in done.repeated["source"].value_counts().iter_rows():
+                deltas[source].repeated += n
+        for source, delta in changed.replace(self._change).items():
+            deltas[source].merge(delta)
+
+    def _scattered(self) -> Hashes:
+        """Sessions of several chunks: new ones among themselves, or with old or removed ones."""
+        new, times = np.unique(
+            np.concatenate([np.empty(0, np.uint64), *(c.to_numpy() for c in self._chunks)]),
+            return_counts=True,
+        )
+        touched = np.union1d(new, sorted_hashes(self._gone))
+        old = [
+            found.filter(pl.Series(within(found, touched)))
+            for table in ("sessions", "events")
+            for f in self._files(table, self._old)
+            for found in [distinct_hashes(self._change, f, "session_id")]
+        ]
+        scattered = np.union1d(new[times > 1], sorted_hashes(old))
+        self._changed = len(scattered)
+        return scattered
+
+    def _reader_repeats(self, chosen: Hashes) -> Iterator[tuple[str, int]]:
+        if not self._repeated:
+            return
+        rows = pl.concat(self._repeated)
+        own = rows.filter(pl.Series(within(rows["session"], chosen), dtype=pl.Boolean))
+        yield from own["source"].value_counts().iter_rows()
+
+    def _shares(self, files: list[tuple[str, File]], chosen: Hashes) -> Iterator[pl.DataFrame]:
+        """Pages and clicks of whole sessions; a click stands in `ordinal` and `clicked`."""
+
+        def frames() -> Iterator[pl.DataFrame]:
+            for table, file in files:
+                columns = COLUMNS if table == "sessions" else _CLICK
+                (rows,) = read_files(self._change, [file], columns=columns)
+                hashed = rows.select(_SESSION).to_series()
+                own = rows.filter(pl.Series(within(hashed, chosen)))
+                yield _as_page(own) if table == "sessions" else _as_click(own)
+
+        def session(rows: pl.DataFrame) -> pl.Series:
+            return rows.select(_SESSION).to_series()
+
+        return shares(frames(), rows=sum(f.rows for _, f in files), groups=session)
+
+    def _holding(self, table: str, sources: set[str], chosen: Hashes) -> list[tuple[str, File]]:
+        return [
+            (table, f)
+            for f in self._files(table, sources)
+            if within(distinct_hashes(self._change, f, "session_id"), chosen).any()
+        ]
+
+    def _files(self, table: str, sources: set[str]) -> list[File]:
+        files = self._change.manifest.tables.get(table, [])
+        return [f for f in files if f.keys["source"] in sources]
+
+
+def _as_page(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(is_page=pl.lit(value=True), clicked=pl.lit(None, pl.Int64))
+
+
+def _as_click(rows: pl.DataFrame) -> pl.DataFrame:
+    clicks = rows.rename({"line": "ordinal", "doc_id": "clicked"})
+    return (
+        as_rows(clicks)
+        .with_columns(clicks["clicked"], is_page=pl.lit(value=False))
+        .select(*COLUMNS, "is_page", "clicked")
+    )

@@ -1,0 +1,169 @@
+"""Records of UBI from lines of JSON, as columns.
+
+DuckDB parses a column of lines at once: what is not there, or is of another type than UBI has, is
+null. It stops at text that is not JSON; then the lines are checked first. Both ways give the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import duckdb
+import polars as pl
+
+TEXTS = ("action_name", "timestamp", "query_id", "session_id", "client_id", "user_id",
+         "user_query", "application")  # fmt: skip
+HITS = ("query_response_hit_ids", "query_response_objects_ids")
+"""The ordered documents of a query, in version 1.3 and before it."""
+
+BULK = ("index", "create", "update", "delete")
+"""An OpenSearch bulk file has a line with one of these before each document."""
+
+NOT_JSON = "not JSON"
+TOO_LARGE = "JSON that does not fit into memory"
+MEMORY = "1GiB"
+"""What the parser may hold."""
+
+RECORD = pl.Schema(
+    {
+        "line": pl.Int64(),
+        **dict.fromkeys((*TEXTS, "object_id", "ordinal"), pl.String()),
+        "hits": pl.List(pl.String),
+        "is_hit_list": pl.Boolean(),
+        "is_bulk": pl.Boolean(),
+    }
+)
+"""`is_hit_list` is false where the hits are something else than a list."""
+
+_TEXT = "VARCHAR"
+_STRUCTURE = json.dumps(
+    {
+        **dict.fromkeys(TEXTS, _TEXT),
+        **dict.fromkeys((*HITS, *BULK), "JSON"),
+        "event_attributes": {"object": {"object_id": _TEXT}, "position": {"ordinal": _TEXT}},
+    }
+)
+_HITS = f"coalesce({', '.join(f'nullif(j.{name}, $null)' for name in HITS)})"
+_SELECT = f"""
+with parsed as (
+    select line, json_transform("text", $structure) as j from lines
+),
+
+read as (
+    select
+        line,
+        {", ".join(f"j.{name}" for name in TEXTS)},
+        j.event_attributes.object.object_id as object_id,
+        j.event_attributes.position.ordinal as ordinal,
+        {_HITS} as told,
+        coalesce({", ".join(f'j."{name}"' for name in BULK)}) is not null as is_bulk
+    from parsed
+)
+
+select
+    * exclude (told, is_bulk),
+    case when told is not null then json_transform(told, $texts) end as hits,
+    told is null or json_type(told) = 'ARRAY' as is_hit_list,
+    is_bulk
+from read
+"""  # noqa: S608  our own names only
+_PARAMETERS = {"structure": _STRUCTURE, "texts": json.dumps([_TEXT]), "null": "null"}
+
+
+class Records(NamedTuple):
+    """A block of records.
+
+    Attributes:
+        frame: `RECORD`, one row per line that is JSON.
+        texts: `line, text` of all lines; empty where the file is no text.
+        rejects: `line, reason, text` of what is no record.
+        lines: records, rejects and `ignored` ones.
+        ignored: blank lines.
+        size: bytes of the file.
+    """
+
+    frame: pl.DataFrame
+    texts: pl.DataFrame
+    rejects: pl.DataFrame
+    lines: int
+    ignored: int
+    size: int
+
+
+@contextlib.contextmanager
+def parser() -> Iterator[duckdb.DuckDBPyConnection]:
+    """What `json_lines` parses with."""
+    settings = {
+        "autoinstall_known_extensions": "false",
+        "memory_limit": MEMORY,
+        # What Polars takes over without a copy.
+        "arrow_output_version": "1.4",
+        "produce_arrow_string_view": "true",
+    }
+    with duckdb.connect(":memory:", config=settings) as connection:
+        yield connection
+
+
+def json_lines(
+    connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame, bad: pl.DataFrame, *, size: int
+) -> Records:
+    """Parse lines of JSON objects.
+
+    Args:
+        connection: from `parser`.
+        lines: `line, text`.
+        bad: `line, text, reason` of lines that are not text.
+        size: bytes of the file that the lines stand for.
+    """
+    total = lines.height + bad.height
+    try:
+        return Records(_parsed(connection, lines), lines, _refused([bad]), total, 0, size)
+    except duckdb.Error:
+        is_blank = lines["text"].str.strip_chars().str.len_bytes() == 0
+        told = lines.filter(~is_blank)
+        frames, rejects = _checked(connection, told)
+        frame = pl.concat([RECORD.to_frame(), *frames])
+        ignored = lines.height - told.height
+        return Records(frame, lines, _refused([bad, *rejects]), total, ignored, size)
+
+
+def _checked(
+    connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame
+) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
+    """Parse what is JSON; the records, and the other lines with their reason."""
+    try:
+        is_json = _is_json(connection, lines)
+        other = lines.filter(~is_json).with_columns(reason=pl.lit(NOT_JSON))
+        return [_parsed(connection, lines.filter(is_json))], [other]
+    except duckdb.OutOfMemoryException:
+        if lines.height == 1:
+            return [], [lines.with_columns(reason=pl.lit(TOO_LARGE))]
+    half = lines.height // 2
+    first, second = _checked(connection, lines[:half]), _checked(connection, lines[half:])
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _refused(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat([p.select("line", "reason", "text") for p in parts])
+
+
+def _parsed(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
+    connection.register("lines", lines)
+    try:
+        found = connection.sql(_SELECT, params=_PARAMETERS).pl()
+    finally:
+        connection.unregister("lines")
+    frame: pl.DataFrame = found.select(pl.col(n).cast(t) for n, t in RECORD.items())
+    return frame
+
+
+def _is_json(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.Series:
+    connection.register("lines", lines)
+    try:
+        found = connection.sql('select json_valid("text") as ok from lines').to_arrow_table()
+    finally:
+        connection.unregister("lines")
+    return pl.DataFrame(found)["ok"]
