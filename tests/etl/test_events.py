@@ -11,6 +11,7 @@ import pytest
 import ultr
 from ultr.errors import DataError, UsageError
 from ultr.etl import session_files, shares, ubi_join, yandex_join
+from ultr.etl.drop import DropConfig, drop
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.late import parse_late
 from ultr.etl.ubi_clicks import NOT_SHOWN
@@ -338,3 +339,30 @@ def test_times_to_wait():
         0, 30, 5400, 172_800, 172_800,
     ]  # fmt: skip
     assert {ubi_join.UbiJoin.form, yandex_join.YandexJoin.form} == {"ubi", "yandex"}
+
+
+@pytest.mark.parametrize("form", LOGS)
+def test_dropping_a_source_leaves_what_the_others_say(tmp_path, form):
+    lines = LOGS[form](5)
+    random.Random(5).shuffle(lines)
+    parts = [write(tmp_path / f"{i}.log", lines[i::3]) for i in range(3)]
+    read(tmp_path / "all", parts, form)
+    drop(tmp_path / "all", config=DropConfig(sources=("1.log",)), yes=True)
+    read(tmp_path / "two", [parts[0], parts[2]], form)
+    assert content(tmp_path / "all") == content(tmp_path / "two")
+    counts_hold(tmp_path / "all")
+
+
+@pytest.mark.parametrize("form", LOGS)
+def test_a_file_that_went_bad_takes_what_it_said_with_it(tmp_path, form):
+    lines = LOGS[form](6)
+    random.Random(6).shuffle(lines)
+    parts = [write(tmp_path / f"{i}.log", lines[i::2]) for i in range(2)]
+    read(tmp_path / "lake", parts, form)
+    parts[1].write_bytes(b"\x1f\x8b cut")
+    result = read(tmp_path / "lake", parts, form, on_bad_file="skip")
+    assert result["files_rejected"] == 1
+    read(tmp_path / "one", parts[:1], form)
+    found, expected = content(tmp_path / "lake"), content(tmp_path / "one")
+    found["rejects"] = [r for r in found["rejects"] if "file left out" not in r]
+    assert found == expected

@@ -12,7 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ultr.errors import UsageError
+from ultr.etl.counts import Counts
 from ultr.etl.engine import engine
+from ultr.etl.formats import join_of
+from ultr.etl.ingest_config import JOINED
+from ultr.etl.joins import finish
+from ultr.etl.late import parse_late
 from ultr.etl.rewrite import DERIVED, KEYED, drop_unreferenced, paths
 from ultr.lake import Commit, File, open_lake
 from ultr.schema import TABLES
@@ -144,10 +149,18 @@ def _drop_sources(change: Commit, patterns: tuple[str, ...]) -> int:
                 "all: ultr lake info --sources",
             )
         gone |= found
+    joins = {f: j for f in JOINED if (j := join_of(change, f)) is not None}
+    for name in gone & set(known):
+        if known[name]["format"] in joins:
+            joins[known[name]["format"]].forget(name)
     for table in TABLES:
         change.remove(table, lambda f: f.keys.get("source") in gone)
     for name in gone:
         known.pop(name, None)
+    for form, join in joins.items():
+        # A page may lose the clicks, and an event the page, that stood in another file.
+        late = parse_late(JOINED[form])
+        finish(join, change, total=Counts(), fresh=set(), late=late)
     if not any("log_features" in s for s in known.values()):
         change.manifest.meta.pop("log_features", None)
     return len(gone)

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ultr.etl.ingest_config import IngestConfig
+from ultr.etl.joins import Join
 from ultr.etl.sources import find_files, find_lists
+from ultr.etl.ubi_join import UbiJoin
+from ultr.etl.yandex_join import YandexJoin
+from ultr.lake import Commit
 from ultr.letor.ultra import FEATURES, LABELS, beside
 from ultr.logs import table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
@@ -52,6 +56,13 @@ def source_of(config: IngestConfig) -> Source:
     features = () if mapping is None else tuple(mapping.features)
     reader = functools.partial(table.read, mapping=mapping)
     return Source(reader, digest, _find, _alone, features)
+
+
+def join_of(change: Commit, form: str, *, ordinal_base: int | None = None) -> Join | None:
+    """What joins the events of a format to its pages; None where clicks stand on the page."""
+    if form == "ubi":
+        return UbiJoin(change, ordinal_base=ordinal_base)
+    return YandexJoin(change) if form == "yandex" else None
 
 
 def _find(sources: Sequence[Path], lake: Path) -> list[Path]:

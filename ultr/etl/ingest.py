@@ -16,16 +16,14 @@ from ultr.errors import DataError
 from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.dry_run import DryRun
-from ultr.etl.formats import Source, source_of
+from ultr.etl.formats import Source, join_of, source_of
 from ultr.etl.ids import MixedIdsError
 from ultr.etl.ingest_config import JOINED, IngestConfig
 from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
 from ultr.etl.privacy import Privacy, read_salt
 from ultr.etl.sources import source_name
-from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.write import ChunkWriter, opened
-from ultr.etl.yandex_join import YandexJoin
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
 from ultr.progress import Advance, progress
 
@@ -184,7 +182,8 @@ def _ingest(
                 privacy.settle(change.manifest)
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
                 writer = ChunkWriter(change, rules, keeps_text=not privacy.no_text)
-                join, fresh = _join(change, config), set[str]()
+                join = join_of(change, config.format, ordinal_base=config.ordinal_base)
+                fresh = set[str]()
                 names = {p: source_name(p, lake=named_for or change.root) for p in files}
                 job = _Job(
                     writer, source, privacy, config, result, frozenset(detected), join, fresh
@@ -203,12 +202,6 @@ def _ingest(
             rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
         else:
             return result
-
-
-def _join(change: Commit, config: IngestConfig) -> Join | None:
-    if config.format == "ubi":
-        return UbiJoin(change, ordinal_base=config.ordinal_base)
-    return YandexJoin(change) if config.format == "yandex" else None
 
 
 def _size(files: Sequence[Path]) -> int:

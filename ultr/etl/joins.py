@@ -73,7 +73,8 @@ def finish(
         if source in fresh:
             total.change(delta)
     summary = {"waiting": waiting, **join.summary()}
-    change.manifest.meta.setdefault(META, {})[join.form] = summary
+    if sources:
+        change.manifest.meta.setdefault(META, {})[join.form] = summary
     return summary
 
 

@@ -41,7 +41,7 @@ class UbiJoin:
         self._change, self._base = change, ordinal_base
         self._old = self._sources()
         self._bases = bases(change.manifest.sources)
-        self._touched = Touched()
+        self._touched, self._has_forgotten = Touched(), False
         self._facts: dict[str, dict[str, Any]] = {}
         self._deltas: defaultdict[str, Delta] = defaultdict(Delta)
         self._told: Counter[str] = Counter(pages_by_impressions=0, pages_by_hits=0)
@@ -50,6 +50,7 @@ class UbiJoin:
         """Note the pages of a source, before its rows are removed."""
         if source in self._old:
             self._old.discard(source)
+            self._has_forgotten = True
             columns = ("kind", "page_id", "client_id")
             for rows in read_files(self._change, self._events({source}), columns=columns):
                 self._touched.add(rows)
@@ -75,7 +76,7 @@ class UbiJoin:
 
     def attach(self) -> dict[str, Delta]:
         """Make the pages again that new or removed events may concern."""
-        if self._facts:
+        if self._facts or self._has_forgotten:
             now = bases(self._change.manifest.sources)
             if now.disagree(self._bases):
                 self._start_again()
