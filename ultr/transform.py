@@ -57,21 +57,27 @@ class Transform:
         return PER_QUERY in self.kinds
 
     def apply(
-        self, features: NDArray[np.floating[Any]], query: NDArray[np.integer[Any]] | None = None
+        self,
+        features: NDArray[np.floating[Any]],
+        query: NDArray[np.integer[Any]] | None = None,
+        *,
+        own: Array | None = None,
     ) -> Array:
         """Transform raw features.
 
         Args:
             features: `[..., F]` raw values.
             query: `[...]` a number per query, the same for all its rows. A transform that
-                `needs_query` must be given all candidates of a query at once.
+                `needs_query` must be given all candidates of a query at once, or
+            own: what `by_query` made of all of them, for these rows.
 
         Raises:
-            DataError: another number of features than the transform was fitted on, or no `query`
-                where it is needed.
+            DataError: another number of features than the transform was fitted on, or neither
+                `query` nor `own` where one is needed.
         """
-        self._check(features, query)
-        # Without a copy where nothing is logged: features are the largest array there is.
+        self._check(features)
+        if self.needs_query and own is None:
+            own = self.by_query(features, query)
         x = self._logged(np.asarray(features, np.float32))
         mean: Array = np.asarray(self.mean, np.float32)
         scale: Array = np.asarray(self.scale, np.float32)
@@ -79,13 +85,33 @@ class Transform:
         is_plain = self._is(_UNSCALED)
         if is_plain.any():
             z[..., is_plain] = np.where(np.isnan(x), mean, x)[..., is_plain]
-        if self.needs_query:
-            assert query is not None  # noqa: S101  checked above
-            which = np.flatnonzero(self._is((PER_QUERY,)))
-            rows = np.asarray(features)[..., which].reshape(-1, len(which))
-            own = standardised_by_query(rows, np.asarray(query).reshape(-1))
-            z[..., which] = np.clip(own, -self.clip, self.clip).reshape(*z.shape[:-1], len(which))
+        if own is not None:
+            z[..., self._is((PER_QUERY,))] = own
         return z
+
+    def by_query(
+        self, features: NDArray[np.floating[Any]], query: NDArray[np.integer[Any]] | None
+    ) -> Array:
+        """The features that depend on the other candidates of their query, in order.
+
+        Args:
+            features: `[..., F]` raw values of all candidates.
+            query: `[...]` a number per query.
+
+        Raises:
+            DataError: another number of features, or no `query`.
+        """
+        self._check(features)
+        if query is None:
+            raise DataError(
+                "features that are standardised per query need the query of each row",
+                got="rows without it",
+                hint="give `query`, and all candidates of a query together",
+            )
+        chosen = np.asarray(features, np.float32)[..., self._is((PER_QUERY,))]
+        rows = chosen.reshape(-1, chosen.shape[-1])
+        own = standardised_by_query(rows, np.asarray(query).reshape(-1))
+        return np.clip(own, -self.clip, self.clip).reshape(chosen.shape)
 
     def extend(self, chunks: Iterable[NDArray[Any]]) -> Transform:
         """The transform fitted on the former rows and on these, chunks of raw `[N, F]`.
@@ -127,18 +153,12 @@ class Transform:
             None if moments is None else Moments.from_json(moments),
         )
 
-    def _check(self, features: NDArray[Any], query: NDArray[Any] | None) -> None:
+    def _check(self, features: NDArray[Any]) -> None:
         if features.shape[-1] != len(self.mean):
             raise DataError(
                 f"the transform was fitted on {len(self.mean)} features",
                 got=f"{features.shape[-1]} features",
                 hint="give the same columns in the same order as in training",
-            )
-        if self.needs_query and query is None:
-            raise DataError(
-                "features that are standardised per query need the query of each row",
-                got="rows without it",
-                hint="give `query`, and all candidates of a query together",
             )
 
     def _is(self, kinds: tuple[Kind, ...]) -> NDArray[np.bool_]:
