@@ -61,7 +61,8 @@ def fields_of(title, text):
     parts = {"title": title, "text": text}
     found = {name: None if t is None else words(t) for name, t in parts.items()}
     known = [t for t in found.values() if t is not None]
-    return found | {"whole": sum(known, []) if known else None}
+    whole = [word for tokens in known for word in tokens]
+    return found | {"whole": whole if known else None}
 
 
 def by_hand(config):

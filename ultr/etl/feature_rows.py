@@ -40,7 +40,9 @@ def write_rows(change: Commit, blocks: Iterable[Block], *, group: str) -> int:
     """
     schema, path = FEATURES.arrow(), change.new_file("features")
     n_rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    # Values are hardly ever the same: a dictionary of them only costs time.
+    coded = ["period", "feature_group"]
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=coded) as writer:
         for block in blocks:
             writer.write_table(_table(block, group, schema))
             n_rows += len(block.values)

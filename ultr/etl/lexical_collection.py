@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ultr.etl.lexical_corpus import Documents
 from ultr.etl.lexical_tokens import Longs
+
+Counts = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Statistics over distinct documents, by field; V terms of queries.
+    """Statistics by field, with several fields the last is the whole document; V query terms.
+
+    Whole numbers: collections are added and taken from each other in any order.
 
     Args:
         documents: `[fields]` documents that have the field.
@@ -28,6 +31,50 @@ class Collection:
     df: Longs
     cf: Longs
 
+    @classmethod
+    def none(cls, *, fields: int, terms: int) -> Collection:
+        """No documents."""
+        sizes = ((fields,), (fields,), (terms, fields), (terms, fields))
+        return cls(*(np.zeros(size, np.int64) for size in sizes))
+
+    @classmethod
+    def of(
+        cls, is_missing: NDArray[np.bool_], length: NDArray[np.integer[Any]], term: Counts,
+        count: Counts, *, vocabulary: int,
+    ) -> Collection:  # fmt: skip
+        """Count D documents.
+
+        Args:
+            is_missing: `[D, fields]` whether there is no such text.
+            length: `[D, fields]` tokens.
+            term: `[E]` index into the vocabulary, once per document.
+            count: `[E, text fields]` its occurrences.
+            vocabulary: V.
+        """
+        has = [term[count[:, i] > 0] for i in range(count.shape[1])]
+        df = [np.bincount(t, minlength=vocabulary) for t in has]
+        # As doubles: exact below 2^53 occurrences.
+        cf = [np.bincount(term, c, vocabulary).astype(np.int64) for c in count.T]
+        if len(df) > 1:
+            df.append(np.bincount(term, minlength=vocabulary))
+            cf.append(np.sum(cf, axis=0))
+        documents, tokens = (~is_missing).sum(axis=0), length.sum(axis=0, dtype=np.int64)
+        return cls(documents, tokens, np.stack(df, axis=1), np.stack(cf, axis=1))
+
+    def add(self, other: Collection) -> None:
+        """Add in place: the statistics of a large vocabulary are not copied for each block."""
+        for own, more in zip(self._arrays, other._arrays, strict=True):
+            np.add(own, more, out=own)
+
+    def take_away(self, other: Collection) -> None:
+        """The reverse of `add`."""
+        for own, less in zip(self._arrays, other._arrays, strict=True):
+            np.subtract(own, less, out=own)
+
+    @property
+    def _arrays(self) -> tuple[Longs, ...]:
+        return self.documents, self.tokens, self.df, self.cf
+
     def to_json(self, fields: tuple[str, ...]) -> dict[str, Any]:
         """What the manifest says of it."""
         return {
@@ -38,19 +85,3 @@ class Collection:
             }
             for i, name in enumerate(fields)
         }
-
-
-def collect(parts: Iterable[Documents], *, fields: int, vocabulary: int) -> Collection:
-    """Count over all parts; whole numbers, so their order does not matter."""
-    documents, tokens = np.zeros(fields, np.int64), np.zeros(fields, np.int64)
-    df, cf = (np.zeros((vocabulary, fields), np.int64) for _ in range(2))
-    for part in parts:
-        documents += (~part.is_missing).sum(axis=0)
-        tokens += part.length.sum(axis=0)
-        for i in range(fields):
-            count = part.count[:, i]
-            df[:, i] += np.bincount(part.term[count > 0], minlength=vocabulary)
-            # As doubles: exact below 2^53 occurrences.
-            sums = np.bincount(part.term, weights=count, minlength=vocabulary)
-            cf[:, i] += sums.astype(np.int64)
-    return Collection(documents, tokens, df, cf)

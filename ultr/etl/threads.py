@@ -1,0 +1,30 @@
+"""A few blocks of work at a time, in order: Polars, NumPy and Arrow let other threads run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+WORKERS = 2
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`map(work, items)` on `WORKERS` threads, holding no more than one result too many.
+
+    Example:
+        >>> list(in_order(len, ["a", "bc"]))
+        [1, 2]
+    """
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
