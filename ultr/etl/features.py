@@ -187,7 +187,7 @@ class _Work:
             raise UsageError(
                 "all features that depend on time have one period",
                 got=f"{period}, and {self.layout.period} in {' and '.join(sorted(others))}",
-                hint=f"run: ultr features --refresh --period {period}",
+                hint="add --refresh, which makes the others again too, or leave --period out",
             )
         self.layout = dataclasses.replace(self.layout, period=period)
         return period

@@ -24,7 +24,7 @@ from ultr.etl.lexical_documents import Documents, has_repeated, read_part
 from ultr.etl.lexical_formulas import Entries, Floats
 from ultr.etl.lexical_queries import Queries, read_queries
 from ultr.etl.lexical_tokens import Longs
-from ultr.etl.threads import in_order
+from ultr.etl.threads import Once, in_order
 from ultr.lake import Commit
 from ultr.transform import Kind
 
@@ -91,22 +91,25 @@ def lexical(
     _require_texts(queries, collection)
     matched = 0
 
-    def wanted() -> Iterator[tuple[dict[str, Any], Documents]]:
-        nonlocal matched
+    def wanted() -> Iterator[tuple[dict[str, Any], Once[Documents]]]:
         for part in range(parts):
-            documents = read(part)
+            documents = Once(partial(read, part))
             for pairs in _pairs(connection, part=part, parts=parts):
-                kept = _with_text(pairs, queries, documents)
-                matched += int(kept["is_shown"].sum())
-                yield kept, documents
+                yield pairs, documents
 
-    def matched_block(item: tuple[dict[str, Any], Documents]) -> Block:
-        pairs, documents = item
-        values = match(pairs, queries, documents, collection=collection, config=config)
-        return Block(pairs["query_id"], pairs["doc_id"], values)
+    def found(item: tuple[dict[str, Any], Once[Documents]]) -> tuple[Block, int]:
+        pairs, documents = item[0], item[1].get()
+        kept = _with_text(pairs, queries, documents)
+        values = match(kept, queries, documents, collection=collection, config=config)
+        return Block(kept["query_id"], kept["doc_id"], values), int(kept["is_shown"].sum())
 
-    blocks = in_order(matched_block, wanted())
-    facts: dict[str, Any] = {"rows": write_rows(change, blocks, group=LEXICAL)}
+    def blocks() -> Iterator[Block]:
+        nonlocal matched
+        for block, count in in_order(found, wanted()):
+            matched += count
+            yield block
+
+    facts: dict[str, Any] = {"rows": write_rows(change, blocks(), group=LEXICAL)}
     facts |= {"matched_pairs": matched, "collection": collection.to_json(fields)}
     kinds = feature_kinds(config)
     more = {"config": asdict(config), "made_from": marks(change.manifest, LEXICAL)}

@@ -31,9 +31,9 @@ from ultr.etl.split import bucket_of
 from ultr.etl.threads import in_order
 from ultr.lake import Commit
 
-_ROWS_PER_PART = 200_000
-_BYTES_PER_PART = 256 << 20
-_MAX_PARTS = 512
+_ROWS_PER_PART = 100_000
+_BYTES_PER_PART = 128 << 20
+_MAX_PARTS = 256
 
 
 def count_parts(change: Commit) -> int:

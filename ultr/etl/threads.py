@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,3 +30,23 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@dataclass
+class Once(Generic[R]):
+    """Something that several threads need, made by the first of them.
+
+    Args:
+        make: makes it.
+    """
+
+    make: Callable[[], R]
+    _made: list[R] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def get(self) -> R:
+        """It."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self.make())
+            return self._made[0]
