@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ultr.errors import DataError, UsageError
-from ultr.etl.collapse import Period
 from ultr.etl.feature_groups import BEHAVIOUR, LEXICAL, LOG, Layout, read_layout
+from ultr.etl.features_config import ListsPeriod
 from ultr.lake import Manifest
 from ultr.schema import SESSIONS
 from ultr.staleness import table_digest
@@ -48,7 +48,7 @@ def check_fresh(manifest: Manifest, lake: Path) -> None:
         )
 
 
-def lists_period(layout: Layout, wanted: Period) -> Period:
+def lists_period(layout: Layout, wanted: ListsPeriod) -> ListsPeriod:
     """The period of lists: that of the features, where these depend on time.
 
     Raises:

@@ -11,6 +11,7 @@ from ultr.etl.feature_groups import BEHAVIOUR, FILE, GROUPS, LEXICAL, LOG
 from ultr.transform import KINDS
 
 TimePeriod = Literal["auto", "day", "week"]
+ListsPeriod = Literal["auto", "day", "week", "source", "all"]
 Field = Literal["title", "text"]
 
 DEFAULT = "default"
