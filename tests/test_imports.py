@@ -21,6 +21,7 @@ CORE = {
     "lake",
     "lake_info",
     "transform",
+    "moments",
     "clicks",
     "letor",
     "staleness",

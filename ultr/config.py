@@ -133,6 +133,8 @@ def _coerce_union(value: Any, options: tuple[Any, ...], *, where: str) -> Any:
     for option in options:
         if option is type(None):
             continue
+        if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+            return _coerce(value, option, where=where)  # what is wrong in it says it best
         try:
             return _coerce(value, option, where=where)
         except UsageError:

@@ -215,14 +215,17 @@ DOCUMENTS = Table(
 
 FEATURES = Table(
     "features",
-    row="(query, document) with its raw feature values, and period where they depend on time",
+    row="(query, document) with the raw values of a group of features, by period if they change",
     columns=(
         _QUERY_ID,
         _DOC_ID,
-        Column("period", pa.string(), "of which the values are", is_optional=True),
+        Column(
+            "period", pa.string(), "of which the values are, null: the latest", is_optional=True
+        ),
+        Column("feature_group", pa.string(), "what the values are made of", is_optional=True),
         Column("features", pa.list_(pa.float32()), "raw values, in the order of the manifest"),
     ),
-    key=("query_id", "doc_id", "period"),
+    key=("query_id", "doc_id", "period", "feature_group"),
 )
 
 JUDGMENTS = Table(
@@ -270,6 +273,12 @@ CANDIDATES = Table(
     columns=(
         _QUERY_ID,
         _DOC_ID,
+        Column(
+            "period",
+            pa.string(),
+            "in which it was shown, where features depend on time; null: after the last period",
+            is_optional=True,
+        ),
         Column("row", pa.int32(), "row number within the bucket, from 0"),
         Column("features", pa.list_(pa.float32()), "raw values, null where there are none"),
     ),

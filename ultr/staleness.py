@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from ultr.lake import Lake, Manifest
 
@@ -12,7 +13,7 @@ INPUTS = ("sessions", "features", "judgments")
 
 def list_inputs(manifest: Manifest) -> dict[str, str]:
     """A digest per input table: it changes when a commit adds, replaces or removes a file."""
-    return {name: _digest(manifest, name) for name in INPUTS}
+    return {name: table_digest(manifest, name) for name in INPUTS}
 
 
 def is_stale(lake: Lake) -> bool:
@@ -34,7 +35,10 @@ def stale_inputs(lake: Lake) -> list[str]:
     return [name for name in INPUTS if now[name] != then.get(name)]
 
 
-def _digest(manifest: Manifest, table: str) -> str:
+def table_digest(manifest: Manifest, table: str) -> str:
+    """A digest of what a table holds, and of the transforms that were chosen for features."""
     # Every commit writes under fresh names, so the names alone tell one content from another.
-    names = "\n".join(sorted(f.path for f in manifest.tables.get(table, [])))
-    return hashlib.sha256(names.encode()).hexdigest()[:16]
+    names = sorted(f.path for f in manifest.tables.get(table, []))
+    if table == "features":
+        names.append(json.dumps(manifest.meta.get(table, {}).get("transforms"), sort_keys=True))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]

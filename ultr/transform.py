@@ -2,89 +2,239 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ultr.errors import DataError
+from ultr.moments import Moments, total_moments
 
 Array = NDArray[np.float32]
+Kind = Literal["standardise", "log1p", "log1p+standardise", "per-query", "none"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STANDARDISE: Kind = "standardise"
+PER_QUERY: Kind = "per-query"
+_LOGGED: tuple[Kind, ...] = ("log1p", "log1p+standardise")
+_UNSCALED: tuple[Kind, ...] = ("log1p", "none")
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Standardise features: `(x − mean) / scale`, clipped.
+    """How raw feature values become the ranker's input, feature by feature.
+
+    - `standardise`: (x − mean) / scale, clipped;
+    - `log1p`: sign(x) log(1 + |x|);
+    - `log1p+standardise`: first the one, then the other;
+    - `per-query`: as `standardise`, with mean and scale of the query's own candidates;
+    - `none`: x.
+
+    A missing value (NaN) becomes the mean of the training rows, or of the query.
 
     Args:
         names: feature names, in order.
-        mean: `[F]` training means.
+        mean: `[F]` training means, of logarithms where there is one.
         scale: `[F]` training standard deviations, 1 where a feature is constant.
-        clip: bound on the standardised value; one wild value must not drive the ranker.
+        clip: bound on a standardised value; one wild value must not drive the ranker.
+        kinds: `[F]`; empty standardises all.
+        moments: what `mean` and `scale` come from, so that new rows can be added.
     """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     clip: float = 10.0
+    kinds: tuple[Kind, ...] = ()
+    moments: Moments | None = None
 
-    def apply(self, features: NDArray[np.floating[Any]]) -> Array:
-        """Transform raw features `[..., F]`; a missing value (NaN) becomes the mean.
+    @property
+    def needs_query(self) -> bool:
+        """Whether a value depends on the other candidates of its query."""
+        return PER_QUERY in self.kinds
+
+    def apply(
+        self,
+        features: NDArray[np.floating[Any]],
+        query: NDArray[np.integer[Any]] | None = None,
+        *,
+        own: Array | None = None,
+    ) -> Array:
+        """Transform raw features.
+
+        Args:
+            features: `[..., F]` raw values.
+            query: `[...]` a number per query, the same for all its rows. A transform that
+                `needs_query` must be given all candidates of a query at once, or
+            own: what `by_query` made of all of them, for these rows.
 
         Raises:
-            DataError: another number of features than the transform was fitted on.
+            DataError: another number of features than the transform was fitted on, or neither
+                `query` nor `own` where one is needed.
         """
+        self._check(features)
+        if self.needs_query and own is None:
+            own = self.by_query(features, query)
+        x = self._logged(np.asarray(features, np.float32))
+        mean: Array = np.asarray(self.mean, np.float32)
+        scale: Array = np.asarray(self.scale, np.float32)
+        z: Array = np.clip(np.nan_to_num((x - mean) / scale, nan=0.0), -self.clip, self.clip)
+        is_plain = self._is(_UNSCALED)
+        if is_plain.any():
+            z[..., is_plain] = np.where(np.isnan(x), mean, x)[..., is_plain]
+        if own is not None:
+            z[..., self._is((PER_QUERY,))] = own
+        return z
+
+    def by_query(
+        self, features: NDArray[np.floating[Any]], query: NDArray[np.integer[Any]] | None
+    ) -> Array:
+        """The features that depend on the other candidates of their query, in order.
+
+        Args:
+            features: `[..., F]` raw values of all candidates.
+            query: `[...]` a number per query.
+
+        Raises:
+            DataError: another number of features, or no `query`.
+        """
+        self._check(features)
+        if query is None:
+            raise DataError(
+                "features that are standardised per query need the query of each row",
+                got="rows without it",
+                hint="give `query`, and all candidates of a query together",
+            )
+        chosen = np.asarray(features, np.float32)[..., self._is((PER_QUERY,))]
+        rows = chosen.reshape(-1, chosen.shape[-1])
+        own = standardised_by_query(rows, np.asarray(query).reshape(-1))
+        return np.clip(own, -self.clip, self.clip).reshape(chosen.shape)
+
+    def extend(self, chunks: Iterable[NDArray[Any]]) -> Transform:
+        """The transform fitted on the former rows and on these, chunks of raw `[N, F]`.
+
+        Raises:
+            DataError: the transform does not know what it was fitted on.
+        """
+        if self.moments is None:
+            raise DataError(
+                "only a transform that keeps its moments can take more rows",
+                got="one without them",
+                hint="fit it again, on all rows: ultr lists",
+            )
+        return merge(self, fit_transform(chunks, self.names, self.kinds))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads."""
+        kinds = set(self.kinds) or {STANDARDISE}
+        return {
+            "kind": kinds.pop() if len(kinds) == 1 else "mixed",
+            "names": list(self.names),
+            "mean": list(self.mean),
+            "scale": list(self.scale),
+            "clip": self.clip,
+            "kinds": list(self.kinds),
+            "moments": None if self.moments is None else self.moments.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Transform:
+        """Read what `to_json` wrote."""
+        moments = data.get("moments")
+        return cls(
+            tuple(data["names"]),
+            tuple(data["mean"]),
+            tuple(data["scale"]),
+            data["clip"],
+            tuple(data.get("kinds", ())),
+            None if moments is None else Moments.from_json(moments),
+        )
+
+    def _check(self, features: NDArray[Any]) -> None:
         if features.shape[-1] != len(self.mean):
             raise DataError(
                 f"the transform was fitted on {len(self.mean)} features",
                 got=f"{features.shape[-1]} features",
                 hint="give the same columns in the same order as in training",
             )
-        x = np.asarray(features, np.float32)
-        mean: Array = np.asarray(self.mean, np.float32)
-        scale: Array = np.asarray(self.scale, np.float32)
-        z: Array = (x - mean) / scale
-        return np.clip(np.nan_to_num(z, nan=0.0), -self.clip, self.clip)
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads."""
-        return {
-            "kind": "standardise",
-            "names": list(self.names),
-            "mean": list(self.mean),
-            "scale": list(self.scale),
-            "clip": self.clip,
-        }
+    def _is(self, kinds: tuple[Kind, ...]) -> NDArray[np.bool_]:
+        """`[F]` which features are of one of these kinds."""
+        return np.isin(self.kinds or (STANDARDISE,) * len(self.names), kinds)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Transform:
-        """Read what `to_json` wrote."""
-        return cls(tuple(data["names"]), tuple(data["mean"]), tuple(data["scale"]), data["clip"])
+    def _logged(self, x: Array) -> Array:
+        is_logged = self._is(_LOGGED)
+        if not is_logged.any():
+            return x
+        out = x.copy()
+        logged = x[..., is_logged]
+        out[..., is_logged] = np.sign(logged) * np.log1p(np.abs(logged))
+        return out
 
 
-def fit_transform(chunks: Iterable[NDArray[Any]], names: tuple[str, ...]) -> Transform:
-    """Fit mean and standard deviation over chunks of raw features `[N, F]`, NaN left out.
+def standardised_by_query(x: NDArray[np.floating[Any]], query: NDArray[Any]) -> Array:
+    """Standardise rows `[N, F]` with mean and deviation of their query's rows; NaN becomes 0.
 
-    Chunks are merged with the pairwise update of Chan et al. (1983), since a plain sum of squares
-    cancels for features with a large mean (timestamps, prices).
+    A feature that is constant within a query is 0 there, as its order says nothing.
     """
-    size = len(names)
-    count, mean, m2 = np.zeros(size), np.zeros(size), np.zeros(size)
-    for chunk in chunks:
-        x = np.asarray(chunk, np.float64)
-        seen = np.isfinite(x)
-        n = seen.sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            new_mean = np.where(n > 0, np.where(seen, x, 0).sum(axis=0) / np.maximum(n, 1), 0.0)
-        new_m2 = (np.where(seen, x - new_mean, 0) ** 2).sum(axis=0)
-        total = np.maximum(count + n, 1)
-        delta = new_mean - mean
-        m2 += new_m2 + delta**2 * count * n / total
-        mean = np.where(n > 0, mean + delta * n / total, mean)
-        count = count + n
-    deviation = np.sqrt(m2 / np.maximum(count, 1))
-    # Relative to the mean: float noise of a constant must not be blown up to unit variance.
-    scale = np.where(deviation > 1e-7 * np.maximum(1.0, np.abs(mean)), deviation, 1.0)
-    return Transform(names, tuple(mean.tolist()), tuple(scale.tolist()))
+    if not len(x):
+        return np.zeros(x.shape, np.float32)
+    order = np.argsort(query, kind="stable")
+    label = query[order]
+    start = np.flatnonzero(np.concatenate([[True], label[1:] != label[:-1]]))
+    size = np.diff(np.append(start, len(label)))
+    values = x[order].astype(np.float64)
+    seen = np.isfinite(values)
+    count = np.maximum(np.add.reduceat(seen, start, axis=0, dtype=np.int64), 1)
+    mean = np.add.reduceat(np.where(seen, values, 0), start, axis=0) / count
+    centred = np.where(seen, values - np.repeat(mean, size, axis=0), 0)
+    deviation = np.sqrt(np.add.reduceat(centred**2, start, axis=0) / count)
+    low = np.minimum.reduceat(np.where(seen, values, np.inf), start, axis=0)
+    high = np.maximum.reduceat(np.where(seen, values, -np.inf), start, axis=0)
+    # By the values themselves: the deviation of equal floats need not come out as 0.
+    scale = np.where(high > low, deviation, np.inf)
+    out = np.empty(x.shape, np.float32)
+    out[order] = centred / np.repeat(scale, size, axis=0)
+    return out
+
+
+def fit_transform(
+    chunks: Iterable[NDArray[Any]], names: tuple[str, ...], kinds: Sequence[Kind] = ()
+) -> Transform:
+    """Fit on chunks of raw features `[N, F]`, missing values left out.
+
+    Args:
+        chunks: rows of the training split.
+        names: feature names.
+        kinds: the transform of each feature; none standardises all.
+    """
+    plain = Transform(names, (0.0,) * len(names), (1.0,) * len(names), kinds=tuple(kinds))
+    logged = (plain._logged(np.asarray(c, np.float32)) for c in chunks)
+    return _of(plain, total_moments(logged, size=len(names)))
+
+
+def merge(one: Transform, other: Transform) -> Transform:
+    """The transform fitted on the rows of both.
+
+    Raises:
+        DataError: other features or kinds, or one that does not know what it was fitted on.
+
+    Example:
+        >>> first, second = (fit_transform([np.array([[x]])], ("price",)) for x in (1.0, 3.0))
+        >>> merge(first, second).mean
+        (2.0,)
+    """
+    if (one.names, one.kinds) != (other.names, other.kinds) or not (one.moments and other.moments):
+        raise DataError(
+            "transforms are merged where they are of the same features and keep their moments",
+            got="others",
+            hint="fit the transform again, on all rows: ultr lists",
+        )
+    return _of(one, one.moments.merge(other.moments))
+
+
+def _of(plain: Transform, moments: Moments) -> Transform:
+    return dataclasses.replace(plain, mean=moments.mean, scale=moments.scale, moments=moments)

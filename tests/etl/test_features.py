@@ -34,6 +34,7 @@ def table(**columns):
 def stored(lake):
     rows = open_lake(lake).read("features").to_pylist()
     assert all(row.pop("period") is None for row in rows)  # these do not depend on time
+    assert {row.pop("feature_group") for row in rows} <= {"file"}
     return rows
 
 

@@ -92,7 +92,7 @@ def test_no_logs_are_told(tmp_path):
         ("lists.period", 3, r"\[lists\]: period"),
         ("ingest.formt", "table", "did you mean 'format'"),
         ("evaluate.queries", "some", r"\[evaluate\]: queries"),
-        ("features.source", None, r"\[features\]: source"),
+        ("features.source", 3, r"\[features\]: source"),
         ("logs.folder", "x", "goes into a table"),
         ("lgs", "x", "did you mean 'logs'"),
     ],

@@ -23,9 +23,10 @@ SPLITS = ("train", "validation", "test")
 class Lists:
     """Ranked lists with click counts, grouped by query.
 
-    N documents, Q queries, L lists of up to K documents. A document is a (query, document) pair;
-    those of a query are adjacent. A list stands for all sessions that showed the same documents at
-    the same positions; the clicks of each position are summed over them.
+    N documents, Q queries, L lists of up to K documents. A document is a (query, document) pair, of
+    one period where features depend on time; those of a query are adjacent. A list stands for all
+    sessions that showed the same documents at the same positions; the clicks of each position are
+    summed over them.
 
     Args:
         features: `[N, F]` raw feature values; NaN where missing. F may be 0.
@@ -44,6 +45,8 @@ class Lists:
         session_split: `[L]` index into `SPLITS`.
         transform: how the ranker's input is made of `features`; None without features.
         lake: what identifies the lake (`version`, `root`, the settings of `ultr lists`).
+        by_query: `[N, F']` the features that `transform` standardises per query, as they are among
+            all candidates of the query: a selection of documents does not tell.
     """
 
     features: Floats
@@ -62,6 +65,7 @@ class Lists:
     session_split: Ints
     transform: Transform | None
     lake: dict[str, Any]
+    by_query: Floats | None = None
 
     @property
     def n_documents(self) -> int:
@@ -93,7 +97,7 @@ class Lists:
         """`[N, F]` transformed features: what the ranker sees."""
         if self.transform is None:
             return self.features
-        return self.transform.apply(self.features)
+        return self.transform.apply(self.features, own=self.by_query)
 
     def select(self, lists: Bools) -> Lists:
         """The chosen lists, with only the documents they show and those documents' queries.
@@ -116,6 +120,7 @@ class Lists:
             doc_id=self.doc_id[is_shown],
             doc_query=new_query[self.doc_query[is_shown]],
             doc_row=self.doc_row[is_shown],
+            by_query=None if self.by_query is None else self.by_query[is_shown],
             document=np.where(where, new_document[document], 0).astype(np.int32),
             position=self.position[lists],
             where=where,
@@ -139,6 +144,25 @@ class Lists:
             return self.select(self.query_split[self.list_query] == code)
         return self.select(self.session_split == code)
 
+    def one_row_per_pair(self) -> Lists:
+        """The same with each (query, document) once, where features depend on the period.
+
+        For rankers that do not read features: what a pair was like in a period is lost.
+        """
+        group, first = group_rows(np.column_stack([self.doc_query, self.doc_id]))
+        if len(first) == self.n_documents:
+            return self
+        merged = replace(
+            self,
+            features=self.features[first],
+            doc_id=self.doc_id[first],
+            doc_query=self.doc_query[first],
+            doc_row=np.arange(len(first), dtype=np.int32),
+            by_query=None if self.by_query is None else self.by_query[first],
+            document=np.where(self.where, group[self.document], 0).astype(np.int32),
+        )
+        return merged.merge_clicks()
+
     def merge_clicks(self) -> Lists:
         """Sum over click patterns: lists that agree in everything but the clicks become one.
 
@@ -161,7 +185,7 @@ class Lists:
         )
 
 
-def group_rows(key: Ints) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def group_rows(key: NDArray[np.integer[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number the distinct rows of `key [L, C]` in the order in which they first appear.
 
     Returns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,22 +39,24 @@ def load_lists(lake: str | Path | Lake) -> Lists:
 
 
 def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transform | None) -> Lists:
-    candidates = lake.read("candidates", bucket=bucket)
+    candidates = _by_query(lake.read("candidates", bucket=bucket))
     rows = lake.read("lists", bucket=bucket).combine_chunks()
     query_id, doc_query = np.unique(
         candidates["query_id"].to_numpy().astype(np.int64), return_inverse=True
     )
+    features = _features(candidates["features"], n_features)
     list_query = np.searchsorted(query_id, rows["query_id"].to_numpy())
     query_split = np.zeros(len(query_id), np.int32)
     query_split[list_query] = _split_codes(rows["query_split"])
-    where, document = _padded(rows["row"])
+    where, row = _padded(rows["row"])
+    document = np.where(where, _places(candidates["row"].to_numpy())[row], 0)
     position = _padded(rows["position"])[1]
     weight = rows["weight"].to_numpy().astype(np.float32)
     clicks = _padded(rows["click"])[1].astype(np.float32) * weight[:, None]
     # Sorted by query: batches take whole queries, and periods come one after the other.
     order = np.argsort(list_query, kind="stable")
     return Lists(
-        features=_features(candidates["features"], n_features),
+        features=features,
         query_id=query_id,
         query_split=query_split,
         doc_id=candidates["doc_id"].to_numpy(),
@@ -73,7 +76,38 @@ def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transfo
             "version": lake.manifest.version,
             "lists": lake.manifest.meta.get("lists"),
         },
+        by_query=_own(transform, features, doc_query, candidates["period"]),
     )
+
+
+def _by_query(candidates: pa.Table) -> pa.Table:
+    """Candidates query by query; those that lists can point at, where features depend on time."""
+    is_timed = candidates["period"].is_valid()
+    if pc.any(is_timed).as_py():
+        candidates = candidates.filter(is_timed)
+    keys = [("query_id", "ascending"), ("row", "ascending")]
+    return candidates.take(pc.sort_indices(candidates, sort_keys=keys))
+
+
+def _places(row: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Where each of the bucket's row numbers stands."""
+    places = np.zeros(int(row.max(initial=0)) + 1, np.int64)
+    places[row] = np.arange(len(row))
+    return places
+
+
+def _own(
+    transform: Transform | None,
+    features: Floats,
+    doc_query: NDArray[np.integer[Any]],
+    period: pa.ChunkedArray,
+) -> Floats | None:
+    """What is standardised per query; the candidates of a query are those of one period."""
+    if transform is None or not transform.needs_query:
+        return None
+    codes = pc.index_in(period, value_set=pc.unique(period)).to_numpy()
+    group = doc_query.astype(np.int64) * (int(codes.max(initial=0)) + 1) + codes
+    return transform.by_query(features, group)
 
 
 def _features(column: pa.ChunkedArray, size: int) -> Floats:
@@ -142,4 +176,5 @@ def _concatenate(parts: list[Lists]) -> Lists:
         clicks=wide("clicks"),  # type: ignore[arg-type]
         transform=parts[0].transform,
         lake=parts[0].lake,
+        by_query=None if parts[0].by_query is None else plain("by_query"),  # type: ignore[arg-type]
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ultr.etl.candidates import candidates_of, rows_of, stage_features
+from ultr.etl.candidates import StagedFeatures, candidates_of, rows_of, stage_features
 from ultr.etl.engine import temporary_folder
+from ultr.etl.feature_groups import read_layout
 from ultr.etl.split import SPLITS
 from ultr.lake import Commit
 from ultr.progress import progress
@@ -28,7 +27,12 @@ def write_buckets(
         buckets: number of buckets that `collapsed` was made with.
         quiet: show no progress.
     """
-    staged = stage_features(connection, temporary_folder(change.root), buckets=buckets)
+    staged = stage_features(
+        connection,
+        temporary_folder(change.root),
+        buckets=buckets,
+        layout=read_layout(change.manifest),
+    )
     with progress("lists", total=buckets, unit="buckets", quiet=quiet) as advance:
         for bucket in range(buckets):
             table = connection.sql(
@@ -38,12 +42,12 @@ def write_buckets(
                 "select query_id, doc_id from judgments where bucket_of(query_id, $1) = $2",
                 params=[buckets, bucket],
             ).pl()
-            _write_bucket(change, table, bucket=bucket, judged=judged, features=staged.get(bucket))
+            _write_bucket(change, table, bucket=bucket, judged=judged, staged=staged)
             advance(1)
 
 
 def _write_bucket(
-    change: Commit, table: pa.Table, *, bucket: int, judged: pl.DataFrame, features: Path | None
+    change: Commit, table: pa.Table, *, bucket: int, judged: pl.DataFrame, staged: StagedFeatures
 ) -> None:
     documents = table["doc_id"].combine_chunks()
     lengths = pc.list_value_length(documents).to_numpy()
@@ -51,10 +55,13 @@ def _write_bucket(
         {
             "query_id": np.repeat(table["query_id"].to_numpy(), lengths),
             "doc_id": documents.flatten().to_numpy(zero_copy_only=False),
+            "period": pl.Series(table["period"]).gather(np.repeat(np.arange(len(table)), lengths)),
         },
-        schema={"query_id": pl.Int64, "doc_id": pl.Int64},
+        schema={"query_id": pl.Int64, "doc_id": pl.Int64, "period": pl.String},
     )
-    candidates = candidates_of(shown, judged=judged, features=features)
+    candidates = candidates_of(
+        shown, judged=judged, features=staged.read(bucket), layout=staged.layout
+    )
     if not candidates.height:
         return
     change.write("candidates", candidates.to_arrow(), bucket=bucket)

@@ -1,164 +1,206 @@
-"""Feature values of (query, document) pairs into the lake."""
+"""Features of (query, document) pairs into the lake, group by group."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+import duckdb
 
-from ultr.errors import DataError, UsageError
-from ultr.etl.engine import engine
-from ultr.etl.feature_values import Seen, from_columns, from_lists
-from ultr.etl.keyed import KEY_COLUMNS, KeyedFile, open_keyed, pair_ids, text_keys
+from ultr.config import from_mapping
+from ultr.errors import UsageError
+from ultr.etl.behaviour import behaviour
+from ultr.etl.engine import engine, temporary_folder
+from ultr.etl.feature_file import copy_features
+from ultr.etl.feature_groups import (
+    BEHAVIOUR,
+    FILE,
+    LEXICAL,
+    LOG,
+    Group,
+    Layout,
+    read_layout,
+    remove_group,
+    write_layout,
+)  # fmt: skip
+from ultr.etl.feature_log import check_match, make_pairs, matched, open_views, settle_period
+from ultr.etl.features_config import (
+    BehaviourConfig,
+    FeaturesConfig,
+    LexicalConfig,
+)  # fmt: skip
+from ultr.etl.lexical import lexical
+from ultr.etl.log_features import log_features
 from ultr.lake import Commit, open_lake
-from ultr.schema import FEATURES
 from ultr.staleness import is_stale
+from ultr.transform import KINDS
 
-_NOT_FEATURES = ("grade", "label", "click", "clicks")
-"""What a ranker is to learn or is judged by must not be among its inputs."""
+__all__ = ["FeaturesConfig", "add_features"]
+
+_LIKE_PERIOD = (LOG, BEHAVIOUR)
+"""Groups that depend on time, and so have one period."""
 
 
 def add_features(
-    lake: Path,
-    *,
-    source: Path,
-    min_match: float = 0.5,
-    allow_missing: bool = False,
-    memory_gib: float = 1.0,
+    lake: Path, *, config: FeaturesConfig | None = None, **settings: Any
 ) -> dict[str, Any]:
-    """Read a file of features and make it the lake's; it replaces earlier features.
+    """Make, replace or remove groups of features; the others stay as they are.
 
     Args:
         lake: the lake's folder; needs sessions.
-        source: Parquet, CSV or TSV with `query_id, doc_id` in the log's form (or `query, region`
-            and `url`), and a list column `features` or one numeric column per feature.
-        min_match: least share of the log's (query, document) pairs that must have features.
-        allow_missing: take NaN and null as missing (the mean, after the transform).
-        memory_gib: what DuckDB may hold before it spills to the lake's disk.
+        config: which groups, and how; or give it as keywords.
+        **settings: fields of `FeaturesConfig`, instead of `config`.
 
     Returns:
-        `rows features matched_pairs log_pairs match_share missing_values lists_are_stale`.
+        `features` (all of the lake's), `groups` (name -> number of features), one entry of counts
+        per group that was made, `lists_are_stale`; for a file also, flat, `rows matched_pairs
+        log_pairs match_share missing_values`.
 
     Raises:
         DataError: no sessions, an unreadable file, missing columns, keys that break the lake's id
-            rule, values that are not finite, lists of different lengths, pairs that come twice, or
-            too few of the log's pairs matched.
-        UsageError: `min_match` is not a share.
+            rule, values that are not finite, lists of different lengths, pairs that come twice, too
+            few of the log's pairs matched, no texts, no time, or no values in the log.
+        UsageError: a setting out of its range, or a transform for what is no feature.
 
     Example:
         >>> add_features(Path("lake"), source=Path("features.parquet"))  # doctest: +SKIP
+        >>> add_features(Path("lake"), lexical=LexicalConfig(k1=0.9))  # doctest: +SKIP
     """
-    if not 0 <= min_match <= 1:
-        raise UsageError("min_match is a share", got=str(min_match), hint="give 0 to 1")
+    chosen = config or from_mapping(FeaturesConfig, settings, where="features")
     opened = open_lake(lake)
     opened.require("sessions", hint=f"run: ultr ingest LOG --format … --lake {lake}")
-    file = open_keyed(source)
-    columns = _value_columns(file)
-    with opened.commit("features") as change:
-        change.remove("features")
-        pairs, seen = _copy(file, change, columns=columns)
-        seen.check(file.path, allow_missing=allow_missing)
-        _check_unique(pairs, file.path)
-        matched, total = _match(change, pairs, memory_gib=memory_gib)
-        _check_match(matched, total, file=file, min_match=min_match)
+    with (
+        opened.commit("features") as change,
+        engine(lake, memory_gib=chosen.memory_gib) as connection,
+    ):
+        layout = read_layout(change.manifest)
+        work = _Work(change, connection, _refreshed(chosen, layout), layout)
+        facts = work.run()
+        write_layout(change, work.layout)
+    groups = {g.name: len(g.names) for g in work.layout.groups}
+    counts = {"features": len(work.layout.names), "groups": groups, **facts}
+    return counts | {"lists_are_stale": is_stale(open_lake(lake))}
+
+
+def _refreshed(config: FeaturesConfig, layout: Layout) -> FeaturesConfig:
+    """With the groups that `refresh` makes again, as they were made before."""
+    if not config.refresh:
+        return config
+    kept = {g.name: g.facts for g in layout.groups if g.name not in config.remove}
+    again: dict[str, Any] = {"log": config.log or LOG in kept}
+    if LEXICAL in kept and config.lexical is None:
+        again["lexical"] = from_mapping(LexicalConfig, kept[LEXICAL]["config"], where="manifest")
+    if BEHAVIOUR in kept and config.behaviour is None:
+        again["behaviour"] = BehaviourConfig(prior=kept[BEHAVIOUR]["prior"])
+    return dataclasses.replace(config, **again)
+
+
+@dataclasses.dataclass
+class _Work:
+    """One call of `add_features`.
+
+    Args:
+        change: the commit.
+        connection: DuckDB.
+        config: what is asked for.
+        layout: the groups so far.
+    """
+
+    change: Commit
+    connection: duckdb.DuckDBPyConnection
+    config: FeaturesConfig
+    layout: Layout
+
+    def run(self) -> dict[str, Any]:
+        """Do it; return the counts of what was made."""
+        for name in self.config.remove:
+            remove_group(self.change, name)
+            self.layout = self.layout.without(name)
+        made = self.config.made
+        facts: dict[str, Any] = {}
+        if made:
+            open_views(self.connection, self.change, "sessions", "judgments")
+            n_pairs = make_pairs(self.connection)
+            period = self._period() if set(made) & set(_LIKE_PERIOD) else ""
+            for name in made:
+                remove_group(self.change, name)
+                group, counts = self._make(name, period=period, n_pairs=n_pairs)
+                self.layout = self.layout.with_group(group)
+                facts |= counts if name == FILE else {name: counts}
+        self._choose_transforms()
+        return facts
+
+    def _make(self, name: str, *, period: str, n_pairs: int) -> tuple[Group, dict[str, Any]]:
+        connection, change = self.connection, self.change
+        match name:
+            case "file":
+                return self._make_file(n_pairs)
+            case "log":
+                return log_features(connection, change, period=period)
+            case "lexical":
+                assert self.config.lexical is not None  # noqa: S101  asked for
+                folder = temporary_folder(change.root)
+                group, facts = lexical(
+                    connection, change, config=self.config.lexical, folder=folder
+                )
+                self._check_match(facts["matched_pairs"], n_pairs, "texts are there for", LEXICAL)
+                return group, facts
+            case _:
+                assert self.config.behaviour is not None  # noqa: S101  asked for
+                return behaviour(connection, change, period=period, config=self.config.behaviour)
+
+    def _make_file(self, n_pairs: int) -> tuple[Group, dict[str, Any]]:
+        source = self.config.source
+        assert source is not None  # noqa: S101  asked for
+        given = copy_features(self.change, source, allow_missing=self.config.allow_missing)
+        self.connection.register("given", given.pairs.to_arrow())
+        count = matched(self.connection, "given")
+        self._check_match(count, n_pairs, f"{source} has features of", FILE)
         facts = {
-            "rows": pairs.height,
-            "matched_pairs": matched,
-            "log_pairs": total,
-            "match_share": matched / total,
-            "missing_values": seen.missing,
+            "rows": given.group.facts["rows"],
+            "matched_pairs": count,
+            "log_pairs": n_pairs,
+            "match_share": count / n_pairs,
+            "missing_values": given.group.facts["missing_values"],
         }
-        names = columns or tuple(f"f{i}" for i in range(1, seen.size + 1))
-        change.manifest.meta["features"] = facts | {"names": list(names), "source": str(source)}
-    return facts | {"features": seen.size, "lists_are_stale": is_stale(open_lake(lake))}
+        group = dataclasses.replace(given.group, facts={**given.group.facts, **facts})
+        return group, facts
 
+    def _check_match(self, count: int, total: int, what: str, name: str) -> None:
+        hint = "check that its keys are the log's" if name == FILE else "ingest the texts too"
+        check_match(
+            count, total, what=what, min_match=self.config.min_match,
+            hint=f"{hint}; --min-match 0 takes it as it is",
+        )  # fmt: skip
 
-def _value_columns(file: KeyedFile) -> tuple[str, ...]:
-    """The numeric columns, or none where there is a list column `features`."""
-    if "features" in file.columns:
-        return ()
-    names = tuple(c for c in file.columns if c not in KEY_COLUMNS)
-    wrong = [c for c in names if c.lower() in _NOT_FEATURES]
-    if not names or wrong:
-        raise DataError(
-            "besides its keys, a file has a list column `features` or a numeric column per feature",
-            got=f"{file.path} has {', '.join(wrong) if wrong else 'no other column'}",
-            hint="leave the column out; grades go through: ultr judgments"
-            if wrong
-            else "add the values",
-        )
-    return names
+    def _period(self) -> str:
+        """The one period of all groups that depend on time."""
+        others = {
+            g.name for g in self.layout.groups if g.is_timed and g.name not in self.config.made
+        }
+        wanted: str = self.config.period
+        if wanted == "auto" and self.layout.is_timed and self.layout.period:
+            wanted = self.layout.period
+        period = settle_period(self.connection, wanted)
+        if others and period != self.layout.period:
+            raise UsageError(
+                "all features that depend on time have one period",
+                got=f"{period}, and {self.layout.period} in {' and '.join(sorted(others))}",
+                hint="add --refresh, which makes the others again too, or leave --period out",
+            )
+        self.layout = dataclasses.replace(self.layout, period=period)
+        return period
 
-
-def _copy(
-    file: KeyedFile, change: Commit, *, columns: tuple[str, ...]
-) -> tuple[pl.DataFrame, Seen]:
-    """Write the file's blocks as one file of the lake; return its pairs and what was counted."""
-    schema, path = FEATURES.arrow(), change.new_file("features")
-    seen, pairs = Seen(size=len(columns) or -1), []
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in file.blocks():
-            keys = text_keys(block)
-            ids = pair_ids(keys, change.manifest.ids)
-            values = _values(block, seen, columns=columns, path=file.path)
-            seen.add(values, keys)
-            offsets = np.arange(len(values) + 1, dtype=np.int32) * seen.size
-            lists = pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32()))
-            static = pa.nulls(len(values), pa.string())
-            arrays = [ids["query_id"].to_arrow(), ids["doc_id"].to_arrow(), static, lists]
-            writer.write_table(pa.table(arrays, names=schema.names).cast(schema))
-            pairs.append(ids)
-    found = pl.concat(pairs) if pairs else pl.DataFrame(schema={"query_id": pl.Int64})
-    if not found.height:
-        seen.size = -1
-    change.add("features", path, rows=found.height)
-    return found, seen
-
-
-def _values(
-    block: pl.DataFrame, seen: Seen, *, columns: tuple[str, ...], path: Path
-) -> NDArray[np.float32]:
-    if columns:
-        return from_columns(block, columns, path=path)
-    return from_lists(block, seen, path=path)
-
-
-def _check_unique(pairs: pl.DataFrame, path: Path) -> None:
-    is_repeated = ~pairs.select(pl.struct("query_id", "doc_id").is_first_distinct()).to_series()
-    if is_repeated.any():
-        row = int(is_repeated.arg_true()[0])
-        raise DataError(
-            "a (query, document) pair comes once",
-            got=f"{path}: {is_repeated.sum():,} repeated pairs, the first in row {row + 1:,}",
-            hint="keep one row per pair",
-        )
-
-
-def _match(change: Commit, pairs: pl.DataFrame, *, memory_gib: float) -> tuple[int, int]:
-    """(log pairs with features, log pairs), both distinct."""
-    paths = [str(change.root / f.path) for f in change.manifest.tables["sessions"]]
-    with engine(change.root, memory_gib=memory_gib) as connection:
-        connection.read_parquet(paths, hive_partitioning=False).create_view("sessions")
-        connection.register("given", pairs.to_arrow())
-        # Distinct pages first: unrolling them all would cost what the log costs.
-        row = connection.execute(
-            "with pages as (select distinct query_id, doc_id from sessions),"
-            " shown as (select distinct query_id, unnest(doc_id) as doc_id from pages)"
-            " select count(given.query_id), count(*) from shown left join given"
-            " using (query_id, doc_id)"
-        ).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
-
-
-def _check_match(matched: int, total: int, *, file: KeyedFile, min_match: float) -> None:
-    if matched < min_match * total:
-        raise DataError(
-            f"at least {min_match:.0%} of the log's (query, document) pairs need features",
-            got=f"{file.path} has features of {matched:,} of {total:,} ({matched / total:.1%})",
-            hint="check that its keys are the log's; --min-match 0 takes it as it is",
-        )
+    def _choose_transforms(self) -> None:
+        keys = self.layout.keys()
+        unknown = [k for k in self.config.transforms if k not in keys]
+        if unknown:
+            raise UsageError(
+                "a transform is chosen for a group, a feature, or the dotted beginning of some",
+                got=unknown[0],
+                hint=f"known: {', '.join(keys[:30]) or 'no features yet'}",
+            )
+        chosen = {**self.layout.chosen, **self.config.transforms}
+        kept = {k: kind for k, v in chosen.items() for kind in KINDS if v == kind}
+        self.layout = dataclasses.replace(self.layout, chosen=kept)

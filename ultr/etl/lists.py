@@ -17,6 +17,8 @@ from ultr.etl.collapse import assign_buckets, choose_period, collapse, make_page
 from ultr.etl.context import context_sql, fit_edges, parse_context, set_edges
 from ultr.etl.engine import engine
 from ultr.etl.exposures import write_exposures
+from ultr.etl.feature_checks import check_fresh, lists_period
+from ultr.etl.feature_groups import Layout, read_layout
 from ultr.etl.lists_config import MAX_BUCKETS, ListsConfig
 from ultr.etl.split import SPLITS
 from ultr.lake import Commit, open_lake
@@ -55,15 +57,16 @@ def build_lists(lake: Path, *, config: ListsConfig, quiet: bool = False) -> dict
     with source.commit("lists") as change, engine(lake, memory_gib=config.memory_gib) as connection:
         for table in INPUTS:
             _view(connection, change, table)
-        made = _collapse(connection, config)
+        check_fresh(change.manifest, lake)
+        made = _collapse(connection, config, layout=read_layout(change.manifest))
         for table in ("lists", "candidates", "exposures"):
             change.remove(table)
         write_buckets(connection, change, buckets=made.buckets, quiet=quiet)
         write_exposures(connection, change, has_context=bool(made.context))
-        names = tuple(change.manifest.meta.get("features", {}).get("names", ()))
+        names = read_layout(change.manifest).names
         change.manifest.meta.pop("transform", None)
         if names:
-            change.manifest.meta["transform"] = fit_on_training(change, names).to_json()
+            change.manifest.meta["transform"] = fit_on_training(change).to_json()
         summary = _summary(connection, change, made) | {"features": len(names)}
         change.manifest.meta["lists"] = summary | {
             "collapse_factor": summary["sessions_per_row"],
@@ -104,11 +107,13 @@ def _view(connection: duckdb.DuckDBPyConnection, change: Commit, table: str) -> 
         connection.execute(f"create temp table {table} as select * from {table}_arrow")  # noqa: S608
 
 
-def _collapse(connection: duckdb.DuckDBPyConnection, config: ListsConfig) -> _Collapsed:
+def _collapse(
+    connection: duckdb.DuckDBPyConnection, config: ListsConfig, *, layout: Layout
+) -> _Collapsed:
     columns = parse_context(config.context)
     edges = fit_edges(connection, columns)
     set_edges(connection, edges)
-    period = choose_period(connection, config.period)
+    period = choose_period(connection, lists_period(layout, config.period))
     context = context_sql(columns) if columns else None
     sources = make_pages(connection, period=period, context=context)
     collapse(connection, has_context=bool(columns))

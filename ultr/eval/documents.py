@@ -150,12 +150,14 @@ def candidate_tables(
 ) -> Iterator[pa.Table]:
     """The candidates of each bucket that has any, `query_id, doc_id` and maybe `features`.
 
+    Where features depend on time, as they are after the last period.
+
     Args:
         lake: with candidates.
         with_features: read the features too.
         queries: ascending ids; only candidates of these are kept in memory.
     """
-    columns = ["query_id", "doc_id", *(["features"] if with_features else [])]
+    columns = ["query_id", "doc_id", "period", *(["features"] if with_features else [])]
     for bucket in sorted({int(f.keys["bucket"]) for f in lake.files("candidates")}):
         parts = []
         for path in lake.paths("candidates", bucket=bucket):
@@ -197,9 +199,11 @@ def feature_matrix(column: pa.ChunkedArray, *, size: int, source: Path) -> Float
 
 
 def _only(batch: pa.RecordBatch, queries: Longs | None) -> pa.RecordBatch:
-    if queries is None:
-        return batch
-    return batch.filter(pa.array(_find(queries, batch["query_id"].to_numpy())[1]))
+    is_wanted = batch["period"].is_null()
+    if queries is not None:
+        is_judged = pa.array(_find(queries, batch["query_id"].to_numpy())[1])
+        is_wanted = pc.and_(is_wanted, is_judged)
+    return batch.filter(is_wanted).drop_columns(["period"])
 
 
 def _find(sorted_values: Longs, wanted: Longs) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

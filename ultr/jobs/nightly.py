@@ -1,6 +1,6 @@
 """The nightly job: a folder of raw logs in, a checked lake and an evaluated run out.
 
-ingest -> features -> judgments -> lists -> checks -> train -> evaluate; features, judgments and
+ingest -> judgments -> features -> lists -> checks -> train -> evaluate; judgments, features and
 evaluate only where the TOML has such a table. Files that the lake already holds are not read again.
 """
 
@@ -50,8 +50,8 @@ def run(config: NightlyConfig, *, where: str = "nightly") -> dict[str, Any]:
 def stages(typed: Plan) -> list[Stage]:
     """The job's stages, in order."""
     optional = [
-        _features(typed) if typed.features else None,
         _judgments(typed) if typed.judgments else None,
+        _features(typed) if typed.features else None,
     ]
     found = [_ingest(typed), *optional, _lists(typed), _checks(typed), _train(typed)]
     found.append(_evaluate(typed) if typed.evaluate else None)
@@ -82,12 +82,15 @@ def _features(typed: Plan) -> Stage:
     def work() -> Mapping[str, Any]:
         from ultr.etl.features import add_features  # noqa: PLC0415
 
-        return add_features(job.lake, source=given.source, min_match=given.min_match)
+        return add_features(job.lake, config=given)
 
     return Stage(
         "features",
         dataclasses.asdict(given),
-        inputs=lambda: [file_marks([given.source]), _tables(job, "sessions")],
+        inputs=lambda: [
+            file_marks([given.source] if given.source else []),
+            _tables(job, "sessions", "judgments", "queries", "documents"),
+        ],
         outputs=lambda: _tables(job, "features"),
         run=work,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ultr.config import from_mapping
 
 if TYPE_CHECKING:
+    from ultr.etl.features_config import FeaturesConfig
     from ultr.etl.ingest import IngestConfig
     from ultr.etl.lists import ListsConfig
     from ultr.train import TrainConfig
@@ -24,7 +25,7 @@ class NightlyConfig:
         work: folder of the job: state, summary, and `runs/`.
         pattern: which files of `logs` are read.
         ingest: `ultr.etl.ingest.IngestConfig`.
-        features: `FeaturesStage`; left out, no features are added.
+        features: `ultr.etl.features_config.FeaturesConfig`; left out, no features are added.
         judgments: `JudgmentsStage`; left out, no judgments are added.
         lists: `ultr.etl.lists.ListsConfig`.
         train: `ultr.train.TrainConfig`.
@@ -41,14 +42,6 @@ class NightlyConfig:
     lists: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     evaluate: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class FeaturesStage:
-    """Arguments of `ultr.etl.features.add_features`."""
-
-    source: Path
-    min_match: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ class Plan:
     ingest: IngestConfig
     lists: ListsConfig
     train: TrainConfig
-    features: FeaturesStage | None
+    features: FeaturesConfig | None
     judgments: JudgmentsStage | None
     evaluate: EvaluateStage | None
 
@@ -90,6 +83,7 @@ def plan(job: NightlyConfig, where: str) -> Plan:
     Raises:
         UsageError: an unknown key, a wrong type, or a value out of its range.
     """
+    from ultr.etl.features_config import FeaturesConfig  # noqa: PLC0415  both sides, only in a job
     from ultr.etl.ingest import IngestConfig  # noqa: PLC0415  both sides, only when a job runs
     from ultr.etl.lists import ListsConfig  # noqa: PLC0415
     from ultr.train import TrainConfig  # noqa: PLC0415
@@ -102,7 +96,7 @@ def plan(job: NightlyConfig, where: str) -> Plan:
         ingest=from_mapping(IngestConfig, job.ingest, where=f"{where} [ingest]"),
         lists=from_mapping(ListsConfig, job.lists, where=f"{where} [lists]"),
         train=from_mapping(TrainConfig, job.train, where=f"{where} [train]"),
-        features=optional(FeaturesStage, job.features, "features"),
+        features=optional(FeaturesConfig, job.features, "features"),
         judgments=optional(JudgmentsStage, job.judgments, "judgments"),
         evaluate=optional(EvaluateStage, job.evaluate, "evaluate"),
     )

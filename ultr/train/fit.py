@@ -58,6 +58,8 @@ def fit(
     """
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
+    if spec.reads == "row":
+        data = data.one_row_per_pair()
     training, held_out, selected_by = _splits(data, spec)
     sessions = int(data.split("train", by=selected_by).sessions.sum())
     n_positions = max(training.max_position, held_out.max_position)

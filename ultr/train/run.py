@@ -78,11 +78,23 @@ class Run:
                 got=f"{self.root} has one parameter per (query, document)",
                 hint="train with --ranker mlp on a lake with features",
             )
+        own = self.transform.by_query(features, query) if self.transform.needs_query else None
+        return self._score_raw(features, query, own)
+
+    def _score_raw(
+        self,
+        features: NDArray[np.floating[Any]],
+        query: NDArray[np.integer[Any]] | None,
+        own: Floats | None,
+    ) -> Floats:
+        transform = self.transform
+        assert transform is not None  # noqa: S101  a ranker on features has one
         groups = np.zeros(len(features), np.int32) if query is None else query.astype(np.int32)
         parts = []
         for begin in range(0, len(features), _CHUNK):
-            chunk = self.transform.apply(features[begin : begin + _CHUNK])
-            parts.append(self._score_inputs(chunk, groups[begin : begin + _CHUNK]))
+            part = slice(begin, begin + _CHUNK)
+            chunk = transform.apply(features[part], own=None if own is None else own[part])
+            parts.append(self._score_inputs(chunk, groups[part]))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def score_candidates(
@@ -113,12 +125,24 @@ class Run:
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
         """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
-        features = data.features if self.reads == "features" else None
-        query_id = data.query_id[data.doc_query]
-        scores = self.score_candidates(query_id, data.doc_id, features)
+        if self.reads == "features" and self.transform is not None and data.n_features:
+            self._check_kinds(data)
+            scores = self._score_raw(data.features, data.doc_query, data.by_query)
+        else:
+            scores = self.score_candidates(data.query_id[data.doc_query], data.doc_id, None)
         f = np.where(data.where, scores[data.document], 0.0).astype(np.float32)
         propensity: Any = self.propensity
         return f, np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+
+    def _check_kinds(self, data: Lists) -> None:
+        """Values per query were made by the lake's transform: it must be of the run's kinds."""
+        own, given = self.transform, data.transform
+        if own and own.needs_query and (given is None or given.kinds != own.kinds):
+            raise DataError(
+                "a lake must transform features as the run does, where values depend on the query",
+                got=f"other transforms in the lake than in {self.root}",
+                hint="choose those of training with ultr features --transform, and run ultr lists",
+            )
 
     @cached_property
     def _known_pairs(self) -> dict[str, Any]:
