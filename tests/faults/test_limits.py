@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import resource
 import subprocess
 import sys
 import threading
@@ -28,16 +27,15 @@ with open_lake(Path(sys.argv[1])).commit("ultr lists"):
 """
 
 
-def run(*arguments, **options):
+def run(*arguments, code=MAIN):
     return subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, arguments)],
-        capture_output=True, text=True, check=False, **options,
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
-def limit():
-    """No file above 20 kB: what a full disk looks like to a program."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+FULL = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n{MAIN}"
+"""No file above 20 kB: what a full disk looks like to a program."""
 
 
 def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
@@ -46,7 +44,7 @@ def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
     lake = tmp_path / "lake"
     ingest([small], lake=lake, config=YANDEX)
     before = contents(lake), sorted(p.name for p in lake.rglob("*"))
-    done = run("ingest", logs[0], "--format", "yandex", "--lake", lake, preexec_fn=limit)
+    done = run("ingest", logs[0], "--format", "yandex", "--lake", lake, code=FULL)
     assert done.returncode == 1
     assert "free space" in done.stderr
     assert "Traceback" not in done.stderr
