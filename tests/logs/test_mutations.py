@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ultr.errors import DataError
-from ultr.logs import raw, table, yandex
+from ultr.logs import baidu, raw, table, yandex
 from ultr.logs.raw import blocks
 
 YANDEX = b"".join(
@@ -29,7 +29,17 @@ JSON = b"".join(
     b' "click": [0, 1]}\n' % s
     for s in range(4)
 )
+BAIDU = b"".join(
+    b"7\t%d\x015\t-\n" % s
+    + b"".join(
+        b"\t".join([b"%d" % p, b"%032x" % p, b"1\x012", b"3", b"-", b"%d" % (p % 2), *[b"-"] * 26])
+        + b"\n"
+        for p in (1, 2, 3)
+    )
+    for s in range(5)
+)
 READERS = {
+    "baidu": (baidu.read, BAIDU),
     "yandex": (yandex.read, YANDEX),
     "csv": (table.read, CSV),
     "quoted csv": (table.read, QUOTED),

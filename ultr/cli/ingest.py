@@ -13,7 +13,11 @@ from ultr.config import parse_assignments
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", required=True, type=click.Choice(["yandex", "table"]), help="Of the log."
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["yandex", "baidu", "table"]),
+    help="Of the log.",
 )
 @click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
 @click.option("--mapping", type=click.Path(path_type=Path), help="TOML that names the columns.")
@@ -45,6 +49,7 @@ def command(
     \b
     Examples:
       ultr ingest search_log.tsv.gz --format yandex --lake lake
+      ultr ingest 'part-*.gz' --format baidu --lake lake
       ultr ingest 'logs/*.csv' --format table --mapping shop.toml --lake lake
     """
     from ultr.config import from_mapping

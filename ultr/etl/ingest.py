@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,14 +15,19 @@ from ultr.errors import UsageError
 from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.ids import MixedIdsError, parse_rules
 from ultr.etl.sources import find_files, source_name
-from ultr.etl.write import ChunkWriter, opened
-from ultr.logs import table, yandex
+from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
+from ultr.lake import Commit
+from ultr.logs import baidu, table, yandex
+from ultr.logs.ahead import ahead
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
 from ultr.progress import Advance, progress
 
-Format = Literal["yandex", "table"]
-Reader = Callable[[Path], Iterator[Chunk]]
+Format = Literal["yandex", "baidu", "table"]
+CHUNKS_AHEAD = 2
+"""Chunks that are parsed before they are written."""
+
+Reader = Callable[[Path], Generator[Chunk]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class IngestConfig:
     """How to read raw logs.
 
     Args:
-        format: yandex or table.
+        format: yandex, baidu or table.
         mapping: for table, the TOML file that names the columns.
         max_reject_rate: share of rejected lines above which the job fails.
         id_rules: `query` and `doc` -> rule, instead of the detected one; only for a new lake.
@@ -118,8 +124,8 @@ class _Source(NamedTuple):
 
 
 def _source(config: IngestConfig) -> _Source:
-    if config.format == "yandex":
-        return _Source(yandex.read, "")
+    if config.format != "table":
+        return _Source({"yandex": yandex.read, "baidu": baidu.read}[config.format], "")
     mapping = None if config.mapping is None else read_mapping(config.mapping)
     digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
     return _Source(functools.partial(table.read, mapping=mapping), digest)
@@ -144,15 +150,17 @@ def _ingest(
         try:
             with opened(lake) as change:
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
-                writer = ChunkWriter(change, rules)
+                set_rules(change, rules)
                 with progress(
                     "ingest", total=sum(p.stat().st_size for p in files), unit="B", quiet=quiet
                 ) as advance:
-                    for path in files:
-                        _ingest_file(
-                            path, writer=writer, source=source, total=total, advance=advance,
-                            config=config,
-                        )  # fmt: skip
+                    new = [
+                        (p, m)
+                        for p in files
+                        if (m := _mark(p, change=change, source=source, config=config)) is not None
+                    ]
+                    advance(sum(p.stat().st_size for p in set(files) - {p for p, _ in new}))
+                    _write(new, change=change, source=source, total=total, advance=advance)
                 check_rate(total, most=config.max_reject_rate)
         except MixedIdsError as error:
             if error.column not in detected:
@@ -162,42 +170,59 @@ def _ingest(
             return total
 
 
-def _ingest_file(
-    path: Path,
-    *,
-    writer: ChunkWriter,
-    source: _Source,
-    total: Counts,
-    advance: Advance,
-    config: IngestConfig,
-) -> None:
-    change = writer.change
-    name, status = source_name(path, lake=change.root), path.stat()
+def _mark(
+    path: Path, *, change: Commit, source: _Source, config: IngestConfig
+) -> dict[str, Any] | None:
+    """What tells whether a file is new; None where the lake has it already."""
+    status = path.stat()
     mark = {
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
         "format": config.format,
         "mapping": source.mapping,
     }
-    known = change.manifest.sources.get(name, {})
-    if {k: known.get(k) for k in mark} == mark:
-        advance(status.st_size)
-        return
-    for kind in ("sessions", "queries", "documents", "rejects"):
-        change.remove(kind, lambda f: f.matches(source=name))
-    counts = Counts()
-    total.begin(path)
-    for chunk in source.read(path):
-        writer.write(chunk, source=name)
-        counts.add(chunk)
-        total.add(chunk)
-        advance(chunk.size)
-    check_format(path, counts, form=config.format)
-    change.manifest.sources[name] = {
-        **mark,
-        "lines": counts.lines,
-        "sessions": counts.sessions,
-        "impressions": counts.impressions,
-        "clicks": counts.clicks,
-        "rejects": counts.rejects,
-    }
+    known = change.manifest.sources.get(source_name(path, lake=change.root), {})
+    return None if {k: known.get(k) for k in mark} == mark else mark
+
+
+def _write(
+    new: Sequence[tuple[Path, dict[str, Any]]],
+    *,
+    change: Commit,
+    source: _Source,
+    total: Counts,
+    advance: Advance,
+) -> None:
+    """Read files and write their rows: a thread decompresses, one parses, and this one writes."""
+    chunks = ahead(_chunks([path for path, _ in new], source.read), depth=CHUNKS_AHEAD)
+    with contextlib.closing(chunks):
+        for path, mark in new:
+            name, counts = source_name(path, lake=change.root), Counts()
+            _forget(name, change)
+            total.begin(path)
+            with ChunkWriter(change, source=name) as writer:
+                # The chunks of a file end with a None, so that the next is read meanwhile.
+                while (chunk := next(chunks)) is not None:
+                    writer.write(chunk)
+                    counts.add(chunk)
+                    total.add(chunk)
+                    advance(chunk.size)
+            check_format(path, counts, form=mark["format"])
+            change.manifest.sources[name] = mark | {
+                "lines": counts.lines,
+                "sessions": counts.sessions,
+                "impressions": counts.impressions,
+                "clicks": counts.clicks,
+                "rejects": counts.rejects,
+            }
+
+
+def _forget(source: str, change: Commit) -> None:
+    for table_name in WRITTEN:
+        change.remove(table_name, lambda f: f.matches(source=source))
+
+
+def _chunks(paths: Sequence[Path], read: Reader) -> Generator[Chunk | None]:
+    for path in paths:
+        yield from read(path)
+        yield None

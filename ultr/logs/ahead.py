@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(items: Generator[T], *, depth: int = 1) -> Iterator[T]:
+def ahead(items: Generator[T], *, depth: int = 1) -> Generator[T]:
     """Give `items` as they come from a thread that makes up to `depth` more meanwhile.
 
     Its errors are raised here, after the items before them. When the consumer stops early, the

@@ -9,13 +9,14 @@ they keep their rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ultr.logs import letters
 from ultr.logs.baidu_columns import (
     DOCUMENT_WIDTH,
     HEADER_WIDTH,
@@ -33,7 +34,7 @@ _SPACED = bytes.maketrans(b"\x01", b" ")
 _LISTS = ("position", "media_type", "abstract_length", *NUMBER_TYPES)
 
 
-def read(path: Path) -> Iterator[Chunk]:
+def read(path: Path) -> Generator[Chunk]:
     """Read Baidu-ULTR sessions in chunks cut between pages.
 
     The query's key is its tokens, since different queries share a qid. A line that cannot be used
@@ -73,12 +74,24 @@ def _clean(block: Block) -> Pages | None:
     size = np.diff(begin, append=frame.height) - 1
     # No line has fewer tabs than its kind needs; if all together have no more, none has.
     tabs = len(begin) * (HEADER_WIDTH - 1) + int(size.sum()) * (DOCUMENT_WIDTH - 1)
-    if np.count_nonzero(np.frombuffer(block.data, np.uint8) == ord("\t")) != tabs:
+    if letters.count(block.data, b"\t") != tabs or frame.height != block.lines:
         return None
     if not len(begin) or begin[0] > 0 or size.min() < 1:
         return None
+    frame = frame.with_columns(_abstract_length(frame, block.data))
     pages = Pages(frame.filter(is_header), frame.filter(~is_header), size)
     return pages if _are_clean(pages) else None
+
+
+def _abstract_length(frame: pl.DataFrame, data: bytes) -> pl.Series:
+    """Tokens of column 3, counted where they stand."""
+    length = frame.select(pl.col("first", "key", "title", "abstract").str.len_bytes().fill_null(0))
+    first, key, title, abstract = (column.to_numpy().astype(np.int64) for column in length)
+    line = np.concatenate([[0], letters.places(data, b"\n")[:-1] + 1])
+    # A line that ends early, such as a header, gives a place in the next; its value is not used.
+    begin = np.minimum(line + first + key + title + 3, len(data) - abstract)
+    tokens = letters.counts_between(data, b" ", begin, begin + abstract) + 1
+    return pl.Series("abstract_length", tokens).set(frame["abstract"].is_null(), None)
 
 
 def _are_clean(pages: Pages) -> bool:
@@ -109,8 +122,6 @@ def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> C
     def listed(column: pl.Series) -> pl.Series:
         return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, column.to_arrow()))
 
-    tokens = document["abstract"].str.count_matches(" ", literal=True) + 1
-    document = document.with_columns(tokens.alias("abstract_length"))
     query = header["key"].alias("query_key")
     frame = pl.DataFrame(
         [
@@ -122,12 +133,11 @@ def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> C
             *(listed(document[name]) for name in _LISTS),
         ]
     )
-    lines = block.data.count(b"\n")
     return Chunk(
         pages=as_pages(frame),
         rejects=rejects,
-        lines=lines,
-        used=lines - rejects.height - ignored,
+        lines=block.lines,
+        used=block.lines - rejects.height - ignored,
         ignored=ignored,
         size=block.size,
         documents=document.select(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from ultr.logs import letters
 from ultr.logs.baidu_columns import (
     DOCUMENT_WIDTH,
     HEADER_WIDTH,
@@ -66,10 +67,9 @@ def _lines(block: Block) -> tuple[pl.DataFrame, int]:
     return lines, int(blank.sum())
 
 
-def _widths(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _widths(data: bytes) -> letters.Ints:
     """Columns of each line."""
-    letters = np.frombuffer(data, np.uint8)
-    tab, end = np.flatnonzero(letters == ord("\t")), np.flatnonzero(letters == ord("\n"))
+    tab, end = letters.places(data, b"\t"), letters.places(data, b"\n")
     return np.diff(np.searchsorted(tab, end), prepend=0) + 1
 
 
@@ -96,6 +96,7 @@ def _with_values(lines: pl.DataFrame) -> pl.DataFrame:
     values = typed.with_columns(
         found=pl.when(is_header).then(header).otherwise(first),
         position=pl.when(~is_header).then("position"),
+        abstract_length=pl.col("abstract").str.count_matches(" ", literal=True) + 1,
     )
     found = lines.join(values.drop("width"), on="line", how="left", maintain_order="left")
     return found.with_columns(reason=pl.coalesce("reason", "found"))

@@ -10,12 +10,13 @@ from typing import IO, NamedTuple, cast
 
 import polars as pl
 import pyarrow as pa
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 
 from ultr.errors import DataError
 from ultr.logs.ahead import ahead
+from ultr.logs.letters import count
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 """Decompressed text held at a time; a chunk's tables take about ten times as much memory."""
 
 PIECE_BYTES, PIECES_AHEAD = 4 << 20, 4
@@ -36,6 +37,10 @@ _NO_LINE = b"\xff"
 
 _KEPT_BYTES = 1024
 
+# The stub of isal says that its error is an instance.
+_ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
+_DAMAGE = (EOFError, OSError, zlib.error, _ISAL_ERROR, pa.ArrowException)
+
 
 class Block(NamedTuple):
     """Whole lines of a file.
@@ -44,6 +49,7 @@ class Block(NamedTuple):
         first_line: number of the first line, from 1.
         data: the bytes, ending with a newline.
         size: bytes of the file on disk that were read for it.
+        lines: how many there are.
         too_long: number and beginning of each line that was longer than `MAX_LINE_BYTES`, and
             whose text is not in `data`.
     """
@@ -51,6 +57,7 @@ class Block(NamedTuple):
     first_line: int
     data: bytes
     size: int
+    lines: int
     too_long: tuple[tuple[int, bytes], ...] = ()
 
 
@@ -120,7 +127,7 @@ class _Lines:
         data = b"".join(self._parts)
         begin = after_last_line(data)
         text = (data[begin : begin + _KEPT_BYTES] + following[:_KEPT_BYTES])[:_KEPT_BYTES]
-        self._too_long.append((self._line + data.count(b"\n"), text))
+        self._too_long.append((self._line + count(data, b"\n"), text))
         self._parts = [data[:begin], _NO_LINE]
         self.size = begin + len(_NO_LINE)
         self._is_skipping = True
@@ -162,32 +169,32 @@ class _Lines:
             )
 
     def _block(self, data: bytes, at: int) -> Block:
-        first, self._line = self._line, self._line + data.count(b"\n", 0, at)
+        whole, rest = data[:at], data[at:]
+        lines, first = count(whole, b"\n"), self._line
+        self._line += lines
         mine = tuple(line for line in self._too_long if line[0] < self._line)
         self._too_long = self._too_long[len(mine) :]
         size, self._told = self._read - self._told, self._read
-        rest = data[at:]
         self._parts, self.size, self.enough = [rest], len(rest), BLOCK_BYTES
-        return Block(first, data[:at], size, mine)
+        return Block(first, whole, size, lines, mine)
 
 
 def _pieces(path: Path) -> Generator[_Piece]:
     size = min(PIECE_BYTES, BLOCK_BYTES, MAX_LINE_BYTES)
-    total, lines = 0, 0
+    total = 0
     with _opened(path) as raw:
         stream = _decompressed(path, raw)
-        piece = _read(stream, path, 1, size=size).removeprefix(_BOM)
+        piece = _read(stream, path, total, size=size).removeprefix(_BOM)
         while piece:
-            total, lines = total + len(piece), lines + piece.count(b"\n")
-            read = raw.tell()
+            total, read = total + len(piece), raw.tell()
             if total > EXPANSION_FROM_BYTES and total > MAX_EXPANSION * read:
                 raise DataError(
                     f"a compressed log holds at most {MAX_EXPANSION} times its size",
-                    got=f"{path}: {total >> 20:,} MiB after {read >> 10:,} KiB, in line {lines + 1}",
+                    got=f"{path}: {total >> 20:,} MiB of text in the first {read >> 10:,} KiB",
                     hint="is this a log? decompress it yourself if you are sure that it is",
                 )
             yield _Piece(piece, read)
-            piece = _read(stream, path, lines + 1, size=size)
+            piece = _read(stream, path, total, size=size)
 
 
 def head(path: Path) -> bytes:
@@ -197,7 +204,7 @@ def head(path: Path) -> bytes:
         DataError: a missing, unreadable or damaged file.
     """
     with _opened(path) as raw:
-        return _read(_decompressed(path, raw), path, 1, size=4096).removeprefix(_BOM)
+        return _read(_decompressed(path, raw), path, 0, size=4096).removeprefix(_BOM)
 
 
 def is_parquet(path: Path) -> bool:
@@ -277,12 +284,12 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
     return raw
 
 
-def _read(stream: IO[bytes], path: Path, line: int, *, size: int) -> bytes:
+def _read(stream: IO[bytes], path: Path, done: int, *, size: int) -> bytes:
     try:
         return stream.read(size)
-    except (EOFError, OSError, zlib.error, isal_zlib.error, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise DataError(
             "a compressed log must be whole",
-            got=f"{path}: {error}, somewhere after line {line}",
+            got=f"{path}: {error}, after {done:,} bytes of text",
             hint="copy the file again; nothing of this job was kept",
         ) from error
