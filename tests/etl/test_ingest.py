@@ -236,7 +236,7 @@ def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ultr.lake.pq.write_table", full)
+    monkeypatch.setattr("ultr.etl.table_file.pq.ParquetWriter", full)
     with pytest.raises(DataError, match="No space left"):
         ingest([log(tmp_path / "a.tsv", range(2))], lake=tmp_path / "lake", config=YANDEX)
     assert not (tmp_path / "lake").exists()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ultr.logs import raw, table, ubi, ultra, yandex
+from ultr.logs import baidu, raw, table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import Columns, Mapping, Options
 
@@ -72,6 +72,15 @@ RICH = b"".join(
     for s in range(4)
 )
 PYTHON = b"".join(b"%d\tq\t['a', 'b']\t[0, 1]\n" % s for s in range(4))
+BAIDU = b"".join(
+    b"7\t%d\x015\t-\n" % s
+    + b"".join(
+        b"\t".join([b"%d" % p, b"%032x" % p, b"1\x012", b"3", b"-", b"%d" % (p % 2), *[b"-"] * 26])
+        + b"\n"
+        for p in (1, 2, 3)
+    )
+    for s in range(5)
+)
 UBI = b"".join(
     b'{"index": {"_index": "ubi_queries"}}\n'
     b'{"query_id": "q%d", "user_query": "a b", "client_id": "c",'
@@ -114,6 +123,7 @@ def python_lists(path: Path) -> Iterator[Chunk]:
 
 
 FAMILY: dict[str, Member] = {
+    "baidu": Member(baidu.read, BAIDU),
     "yandex": Member(yandex.read, YANDEX),
     "ubi": Member(ubi.read, UBI),
     "csv": Member(table.read, CSV),

@@ -20,7 +20,7 @@ _PATH = click.Path(path_type=Path)
     "--format",
     "form",
     required=True,
-    type=click.Choice(["yandex", "ubi", "table", "ultra", "letor"]),
+    type=click.Choice(["yandex", "baidu", "ubi", "table", "ultra", "letor"]),
     help="Of the log; letor, which says no ranks, tells what to do instead.",
 )
 @click.option("--lake", type=_PATH, help="Folder of the lake; needed but for --guess.")
@@ -111,6 +111,7 @@ def command(
     \b
     Examples:
       ultr ingest search_log.tsv.gz --format yandex --lake lake
+      ultr ingest 'part-*.gz' --format baidu --lake lake
       ultr ingest log.csv --format table --guess > shop.toml
       ultr ingest 'logs/*.csv' --format table --mapping shop.toml --lake lake --on-bad-file skip
       ultr ingest logs --format table --lake lake --check-content --dry-run

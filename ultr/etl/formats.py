@@ -15,7 +15,7 @@ from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.yandex_join import YandexJoin
 from ultr.lake import Commit
 from ultr.letor.ultra import FEATURES, LABELS, beside
-from ultr.logs import table, ubi, ultra, yandex
+from ultr.logs import baidu, table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
 
@@ -42,11 +42,13 @@ class Source(NamedTuple):
 
 def source_of(config: IngestConfig) -> Source:
     """The format of a call."""
+    reader: Reader
     if config.format == "ultra":
         reader = functools.partial(ultra.read, labels=config.labels)
         return Source(reader, config.labels, find_lists, _ultra_parts)
-    if config.format == "yandex":
-        return Source(yandex.read, "", _find, _alone)
+    if config.format in ("yandex", "baidu"):
+        reader = yandex.read if config.format == "yandex" else baidu.read
+        return Source(reader, "", _find, _alone)
     if config.format == "ubi":
         actions = config.actions()
         digest = hashlib.sha256(repr((actions, config.ordinal_base)).encode()).hexdigest()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 import polars_hash as plh
 
@@ -18,8 +19,12 @@ from ultr.errors import DataError, UsageError
 
 RULES = ("integer", "hex", "xxh3")
 
-_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
-_DIGEST = r"^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})$"
+_DIGEST_LENGTHS = (32, 40, 64, 128)
+
+_NO_DIGIT, _ANY_HIGH_BIT = 0x80, np.uint64(0x8080808080808080)
+_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
+for _letters in (b"0123456789abcdef", b"0123456789ABCDEF"):
+    _DIGITS[np.frombuffer(_letters, np.uint8)] = np.arange(16)
 
 
 class MixedIdsError(DataError):
@@ -37,10 +42,10 @@ class MixedIdsError(DataError):
 
 def detect_rule(keys: pl.Series) -> str:
     """The rule that fits all `keys` (text or integers)."""
-    text = keys.cast(pl.String)
-    if _follows(text, "integer").all():
+    text = keys.cast(pl.String).drop_nulls()
+    if not _integers(text).null_count():
         return "integer"
-    is_one_digest = text.str.len_bytes().n_unique() == 1 and _follows(text, "hex").all()
+    is_one_digest = text.str.len_bytes().n_unique() == 1 and not _digests(text).null_count()
     return "hex" if is_one_digest else "xxh3"
 
 
@@ -59,7 +64,8 @@ def to_id(keys: pl.Series, rule: str, *, column: str) -> pl.Series:
     if keys.dtype.is_integer() and keys.dtype != pl.UInt64 and rule == "integer":
         return _complete(keys, column).cast(pl.Int64).alias(f"{column}_id")
     text = _complete(keys.cast(pl.String), column)
-    breaks = text.filter(~_follows(text, rule))
+    ids = _BY_RULE[rule](text)
+    breaks = text.filter(ids.is_null())
     if len(breaks):
         raise MixedIdsError(
             column,
@@ -67,8 +73,7 @@ def to_id(keys: pl.Series, rule: str, *, column: str) -> pl.Series:
             got=f"{len(breaks):,} of {len(text):,} keys do not, the first is {breaks[0]!r}",
             hint=f"correct the column, or ingest into a new lake with --id-rule {column}=xxh3",
         )
-    frame = pl.DataFrame({"key": text})
-    return frame.select(_expression(rule).alias(f"{column}_id")).to_series()
+    return ids.alias(f"{column}_id")
 
 
 def lake_rule(ids: Mapping[str, str], column: str) -> str:
@@ -102,28 +107,47 @@ def parse_rules(assignments: Mapping[str, str]) -> dict[str, str]:
     return dict(assignments)
 
 
-def _follows(keys: pl.Series, rule: str) -> pl.Series:
-    match rule:
-        case "integer":
-            fits = keys.cast(pl.Int64, strict=False).is_not_null()  # 19 digits may not
-            return keys.str.contains(_INTEGER) & fits
-        case "hex":
-            return keys.str.to_lowercase().str.contains(_DIGEST)
-        case _:
-            return pl.repeat(True, len(keys), eager=True)
+def _integers(keys: pl.Series) -> pl.Series:
+    """Whole numbers in canonical form (no `+7`, `007` or `-0`), null where a key is none."""
+    key, one_digit = pl.col("key"), ("1", ":")  # `:` comes after `9`
+    positive = (key >= one_digit[0]) & (key < one_digit[1])
+    negative = (key >= f"-{one_digit[0]}") & (key < f"-{one_digit[1]}")
+    number = key.cast(pl.Int64, strict=False)
+    frame = pl.DataFrame({"key": keys})
+    return frame.select(pl.when(positive | negative | (key == "0")).then(number)).to_series()
 
 
-def _expression(rule: str) -> pl.Expr:
-    key = pl.col("key")
-    match rule:
-        case "integer":
-            return key.cast(pl.Int64)
-        case "hex":
-            first = key.str.slice(0, 16).str.decode("hex")
-            return first.bin.reinterpret(dtype=pl.Int64, endianness="big")
-        case _:
-            hashed: pl.Expr = plh.col("key").nchash.xxh3_64()
-            return hashed.reinterpret(signed=True)
+def _digests(keys: pl.Series) -> pl.Series:
+    """The first 8 bytes of hex digests, null where a key is none."""
+    length = keys.str.len_bytes()
+    if length.n_unique() <= 1:
+        return _equally_long(keys, int(length[0]) if len(keys) else 0)
+    out = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(keys))
+    for size in _DIGEST_LENGTHS:
+        which = (length == size).arg_true()
+        out = out.scatter(which, _equally_long(keys.gather(which), size))
+    return out
+
+
+def _equally_long(keys: pl.Series, length: int) -> pl.Series:
+    if length not in _DIGEST_LENGTHS:
+        return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(keys))
+    text = keys.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    begin = int(np.frombuffer(text.buffers()[1], np.int64)[text.offset])
+    letters = np.frombuffer(text.buffers()[2], np.uint8)[begin : begin + len(text) * length]
+    digit = _DIGITS.take(letters).reshape(-1, length)
+    byte = digit[:, 0:16:2] << 4 | digit[:, 1:16:2]
+    word = np.ascontiguousarray(byte).view(">i8").reshape(-1).astype(np.int64)
+    is_broken = (digit.view("<u8") & _ANY_HIGH_BIT).any(axis=1)  # eight letters at a time
+    return pl.Series(word).set(pl.Series(is_broken), None)
+
+
+def _hashes(keys: pl.Series) -> pl.Series:
+    hashed: pl.Expr = plh.col("key").nchash.xxh3_64()
+    return pl.DataFrame({"key": keys}).select(hashed.reinterpret(signed=True)).to_series()
+
+
+_BY_RULE = {"integer": _integers, "hex": _digests, "xxh3": _hashes}
 
 
 def _complete(keys: pl.Series, column: str) -> pl.Series:

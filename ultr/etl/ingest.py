@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,14 +24,19 @@ from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
 from ultr.etl.privacy import Privacy, read_salt
 from ultr.etl.sources import source_name
-from ultr.etl.write import ChunkWriter, opened
+from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
+from ultr.logs.ahead import ahead
+from ultr.logs.chunk import Chunk
 from ultr.progress import Advance, progress
 
 __all__ = ["IngestConfig", "ingest"]
 
-TABLES = ("sessions", "queries", "documents", "rejects", "events", "unattached")
+TABLES = (*WRITTEN, "unattached")
 """Tables whose rows belong to a source."""
+
+CHUNKS_AHEAD = 1
+"""Parsed while an earlier chunk is written."""
 
 LEFT_OUT = "file left out: "
 """Before the rule that a bad file breaks, in its reject."""
@@ -181,12 +187,12 @@ def _ingest(
             with opened(lake) as change:
                 privacy.settle(change.manifest)
                 detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
-                writer = ChunkWriter(change, rules, keeps_text=not privacy.no_text)
+                set_rules(change, rules)
                 join = join_of(change, config.format, ordinal_base=config.ordinal_base)
                 fresh = set[str]()
                 names = {p: source_name(p, lake=named_for or change.root) for p in files}
                 job = _Job(
-                    writer, source, privacy, config, result, frozenset(detected), join, fresh
+                    change, source, privacy, config, result, frozenset(detected), join, fresh
                 )
                 job.check_features(set(names.values()))
                 with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
@@ -218,7 +224,7 @@ def _mark(path: Path, source: Source, config: IngestConfig) -> dict[str, Any]:
 class _Job(NamedTuple):
     """One ingest's writer and settings, and what it has done so far."""
 
-    writer: ChunkWriter
+    change: Commit
     source: Source
     privacy: Privacy
     config: IngestConfig
@@ -229,7 +235,7 @@ class _Job(NamedTuple):
 
     def check_features(self, files: set[str]) -> None:
         """Check that the lake's other sources have the same features, and note them."""
-        manifest, names = self.writer.change.manifest, list(self.source.features)
+        manifest, names = self.change.manifest, list(self.source.features)
         for name, known in manifest.sources.items():
             other = known.get("log_features")
             if names and other and other != names and name not in files:
@@ -243,7 +249,7 @@ class _Job(NamedTuple):
 
     def ingest_file(self, path: Path, name: str, advance: Advance) -> None:
         """Read a file that is new or changed; leave out a bad one where that was asked for."""
-        change = self.writer.change
+        change = self.change
         ids = dict(change.manifest.ids)
         try:
             self._ingest_file(path, name, advance)
@@ -258,7 +264,7 @@ class _Job(NamedTuple):
             change.manifest.ids = ids  # what a bad file looks like decides nothing
 
     def _ingest_file(self, path: Path, name: str, advance: Advance) -> None:
-        change, counts = self.writer.change, Counts()
+        change, counts = self.change, Counts()
         mark = _mark(path, self.source, self.config)
         known = change.manifest.sources.get(name)
         if known is not None and is_same(known, mark):
@@ -270,12 +276,19 @@ class _Job(NamedTuple):
         for kind in TABLES:
             change.remove(kind, lambda f: f.matches(source=name))
         counts.begin(path)
-        for chunk in map(self.privacy.applied, self.source.read(path)):
-            self.writer.write(chunk, source=name)
-            if self.join is not None:
-                self.join.add(chunk, source=name)
-            counts.add(chunk)
-            advance(chunk.size)
+        # A thread decompresses, one parses, and this one writes.
+        chunks = ahead(_generated(self.source.read(path)), depth=CHUNKS_AHEAD)
+        keeps_text = not self.privacy.no_text
+        with (
+            contextlib.closing(chunks),
+            ChunkWriter(change, source=name, keeps_text=keeps_text) as writer,
+        ):
+            for chunk in map(self.privacy.applied, chunks):
+                writer.write(chunk)
+                if self.join is not None:
+                    self.join.add(chunk, source=name)
+                counts.add(chunk)
+                advance(chunk.size)
         check_format(path, counts, form=self.config.format)
         self.result.total.merge(counts)
         change.manifest.sources[name] = {
@@ -290,6 +303,10 @@ class _Job(NamedTuple):
         self.fresh.add(name)
         if self.source.features:
             change.manifest.sources[name]["log_features"] = list(self.source.features)
+
+
+def _generated(chunks: Iterator[Chunk]) -> Generator[Chunk]:
+    yield from chunks
 
 
 def _leave_out(change: Commit, name: str, error: DataError) -> None:

@@ -12,7 +12,7 @@ from ultr.etl.late import parse_late
 from ultr.logs.ubi import CLICKS, IMPRESSIONS, Actions
 from ultr.logs.ultra import Labels
 
-Format = Literal["yandex", "ubi", "table", "ultra", "letor"]
+Format = Literal["yandex", "baidu", "ubi", "table", "ultra", "letor"]
 
 JOINED = {"ubi": "48h", "yandex": "0"}
 """Formats whose clicks come apart from their pages, and how long these wait by default."""
@@ -23,7 +23,7 @@ class IngestConfig:
     """How to read raw logs.
 
     Args:
-        format: yandex, ubi, table or ultra.
+        format: yandex, baidu, ubi, table or ultra.
         mapping: for table, the TOML file that names the columns.
         labels: for ultra, whether labels are grades or clicks.
         max_reject_rate: share of rejected lines above which the job fails.

@@ -6,18 +6,42 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ultr.errors import DataError, UsageError
 from ultr.etl.events import new_documents, new_queries, with_ids
 from ultr.etl.ids import detect_rule, to_id
+from ultr.etl.seen import Seen
+from ultr.etl.table_file import TableFile
 from ultr.lake import MANIFEST, Commit, create_lake
 from ultr.logs.chunk import Chunk
-from ultr.schema import EVENTS
+
+WRITTEN = ("sessions", "queries", "documents", "events", "rejects")
+"""Tables that a raw file has rows of."""
+
+
+def set_rules(change: Commit, rules: dict[str, str]) -> None:
+    """Give a new lake the id rules that the user chose; others are detected in the first chunk.
+
+    Args:
+        change: the commit.
+        rules: `query` and `doc` -> rule.
+
+    Raises:
+        UsageError: a chosen rule is not the one that the lake has.
+    """
+    ids = change.manifest.ids
+    if any(ids.get(column, rule) != rule for column, rule in rules.items()):
+        raise UsageError(
+            "the id rules of a lake are fixed by its first ingest",
+            got=f"{rules} for a lake with {ids}",
+            hint="ingest into a new lake, or leave --id-rule out",
+        )
+    ids.update(rules)
 
 
 @contextlib.contextmanager
@@ -57,31 +81,33 @@ def _remove(root: Path, made: list[Path]) -> None:
 
 
 class ChunkWriter:
-    """Writes chunks into a commit, turning keys into ids.
+    """Writes the chunks of one raw file into a commit, turning keys into ids.
+
+    A context manager: the files become part of the lake when the block ends well.
 
     Args:
         change: the commit.
-        rules: `query` and `doc` -> id rule, where the user chose one; others are detected in the
-            first chunk of a new lake.
+        source: what the lake calls the raw file.
         keeps_text: whether queries and documents keep their keys and texts; their ids stand in
             for the keys else.
-
-    Raises:
-        UsageError: a chosen rule is not the one that the lake has.
     """
 
-    def __init__(self, change: Commit, rules: dict[str, str], *, keeps_text: bool = True) -> None:
-        ids = change.manifest.ids
-        if any(ids.get(column, rule) != rule for column, rule in rules.items()):
-            raise UsageError(
-                "the id rules of a lake are fixed by its first ingest",
-                got=f"{rules} for a lake with {ids}",
-                hint="ingest into a new lake, or leave --id-rule out",
-            )
-        self.change, self.keeps_text = change, keeps_text
-        self.change.manifest.ids.update(rules)
+    def __init__(self, change: Commit, *, source: str, keeps_text: bool = True) -> None:
+        self._ids = change.manifest.ids
+        self._source, self._keeps_text = source, keeps_text
+        self._files = {name: TableFile(change, name, source=source) for name in WRITTEN}
+        self._seen = {"queries": Seen(), "documents": Seen()}
 
-    def write(self, chunk: Chunk, *, source: str) -> None:
+    def __enter__(self) -> Self:
+        """Nothing is made before rows come."""
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Finish the files, or let go of them."""
+        for file in self._files.values():
+            file.close() if kind is None else file.abandon()
+
+    def write(self, chunk: Chunk) -> None:
         """Write a chunk's sessions, queries, documents, events and rejects.
 
         Raises:
@@ -89,74 +115,55 @@ class ChunkWriter:
         """
         pages = chunk.pages
         if pages.height:
-            query = self._ids("query", pages["query_key"])
-            text = pages["query_text"]
-            self._write_keys("query", query, pages["query_key"], source, text=text)
-            flat = pages["doc_key"].list.explode()
-            doc = self._ids("doc", flat)
-            self._write_documents(doc, flat, chunk.documents, source)
-            self._sessions(pages, query, doc, source=source)
+            flat = pages["doc_key"].list.explode(keep_nulls=False, empty_as_null=False)
+            query = self._to_ids("query", pages["query_key"])
+            self._write_sessions(pages, query, self._to_ids("doc", flat))
+            self._write_distinct("query", pages.select(key="query_key", text="query_text"))
+            documents = pl.DataFrame({"key": flat})
+            if chunk.documents is not None:
+                documents = chunk.documents.rename({"doc_key": "key"})
+            self._write_distinct("doc", documents)
         if chunk.events is not None and chunk.events.height:
-            self._write_events(chunk.events, source)
+            self._write_events(chunk.events)
         if chunk.rejects.height:
-            rejects = chunk.rejects.with_columns(source=pl.lit(source))
-            self.change.write("rejects", rejects.to_arrow(), source=source)
+            rejects = chunk.rejects.with_columns(source=pl.lit(self._source))
+            self._files["rejects"].write(rejects.to_arrow())
 
-    def _ids(self, column: str, keys: pl.Series) -> pl.Series:
-        """Ids of keys, by the lake's rule; the first keys of a new lake decide which one it is."""
-        ids = self.change.manifest.ids
-        if column not in ids:
-            ids[column] = detect_rule(keys)
-        return to_id(keys, ids[column], column=column)
-
-    def _write_events(self, events: pl.DataFrame, source: str) -> None:
+    def _write_events(self, events: pl.DataFrame) -> None:
         """Write events, and the queries and documents that the pages of their chunk do not have."""
         documents, queries = new_documents(events), new_queries(events)
         if len(documents):
-            self._write_keys("doc", self._ids("doc", documents), documents, source)
+            self._write_distinct("doc", pl.DataFrame({"key": documents}))
         if len(queries):
-            ids = self._ids("query", queries)
-            self._write_keys("query", ids, queries, source, text=queries)
-        rows = with_ids(events, self._ids, source=source)
-        path = self.change.new_file("events")
-        # A dictionary of numbers that hardly repeat would cost time and room.
-        texts = [c.name for c in EVENTS.columns if pa.types.is_string(c.type)]
-        table = rows.to_arrow().cast(EVENTS.arrow())
-        pq.write_table(table, path, compression="zstd", use_dictionary=texts)
-        self.change.add("events", path, rows=rows.height, source=source)
+            self._write_distinct("query", pl.DataFrame({"key": queries, "text": queries}))
+        rows = with_ids(events, self._to_ids, source=self._source)
+        self._files["events"].write(rows.to_arrow())
 
-    def _write_documents(
-        self, doc: pl.Series, keys: pl.Series, known: pl.DataFrame | None, source: str
-    ) -> None:
-        if known is None:
-            self._write_keys("doc", doc, keys, source)
-            return
-        own = self._ids("doc", known["doc_key"])
-        texts = {"title": known["title"], "text": known["text"]}
-        self._write_keys("doc", own, known["doc_key"], source, **texts)
+    def _to_ids(self, column: str, keys: pl.Series) -> pl.Series:
+        """Ids of keys, by the lake's rule; the first keys of a new lake decide which one it is."""
+        if column not in self._ids:
+            self._ids[column] = detect_rule(keys)
+        return to_id(keys, self._ids[column], column=column)
 
-    def _write_keys(
-        self, column: str, ids: pl.Series, keys: pl.Series, source: str, **texts: pl.Series
-    ) -> None:
-        """The table of the distinct ids, with what is known of each."""
-        frame = pl.DataFrame({f"{column}_id": ids, "key": keys, **texts})
-        distinct = frame.unique(f"{column}_id", keep="first").sort(f"{column}_id")
-        if not self.keeps_text:
-            distinct = distinct.select(f"{column}_id", key=pl.col(f"{column}_id").cast(pl.String))
-        name = "queries" if column == "query" else "documents"
-        self.change.write(name, distinct.to_arrow(), source=source)
+    def _write_distinct(self, column: str, rows: pl.DataFrame) -> None:
+        """Keys that this file did not have so far, with what is known of each."""
+        table = "queries" if column == "query" else "documents"
+        new = self._seen[table].only_new(rows)
+        if new.height:
+            ids = self._to_ids(column, new["key"])
+            if not self._keeps_text:
+                new = pl.DataFrame({"key": ids.cast(pl.String)})
+            self._files[table].write(new.with_columns(ids.alias(f"{column}_id")).to_arrow())
 
-    def _sessions(
-        self, pages: pl.DataFrame, query: pl.Series, doc: pl.Series, *, source: str
-    ) -> None:
+    def _write_sessions(self, pages: pl.DataFrame, query: pl.Series, doc: pl.Series) -> None:
         size = pages["doc_key"].list.len().to_numpy()
         offsets = pa.array(np.concatenate([[0], np.cumsum(size)]), pa.int64())
         documents = pa.LargeListArray.from_arrays(offsets, doc.to_arrow())
         day = pl.col("shown_at").dt.strftime("%Y-%m-%d").fill_null("all")
-        sessions = pages.with_columns(
+        sessions = pages.drop("doc_key", "query_key", "query_text").with_columns(
             query.alias("query_id"),
             pl.Series("doc_id", documents),
-            source=pl.lit(source),
+            source=pl.lit(self._source),
             period=day,
         )
-        self.change.write("sessions", sessions.to_arrow(), source=source)
+        self._files["sessions"].write(sessions.to_arrow())

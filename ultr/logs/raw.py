@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 import polars as pl
 import pyarrow as pa
+from isal import igzip, igzip_lib
 
 from ultr.errors import DataError
+from ultr.logs.ahead import ahead
+from ultr.logs.letters import count
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 """Decompressed text held at a time; a chunk's tables take about ten times as much memory."""
 
-_BOM, _PARQUET = b"\xef\xbb\xbf", b"PAR1"
+PIECE_BYTES, PIECES_AHEAD = 4 << 20, 4
+"""What is decompressed at a time, and how much of it before it is asked for."""
 
-MAX_LINE_BYTES = 256 << 20
-"""A longer line, or run of lines that belong together, is not a log."""
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is rejected, and never held in memory."""
+
+MAX_TOGETHER_BYTES = 64 << 20
+"""A longer run of lines that belong together is not a log."""
+
+MAX_EXPANSION, EXPANSION_FROM_BYTES = 250, 256 << 20
+"""Logs shrink to a fifth or a twentieth. A larger file that grew more than this is a bomb."""
+
+_BOM, _PARQUET = b"\xef\xbb\xbf", b"PAR1"
+_NO_LINE = b"\xff"
+"""Stands where a line was too long: no reader can take it for one, since it is not UTF-8."""
+
+_KEPT_BYTES = 1024
+
+# The stub of isal says that its error is an instance.
+_ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
+_DAMAGE = (EOFError, OSError, zlib.error, _ISAL_ERROR, pa.ArrowException)
 
 
 class Block(NamedTuple):
@@ -30,11 +49,23 @@ class Block(NamedTuple):
         first_line: number of the first line, from 1.
         data: the bytes, ending with a newline.
         size: bytes of the file on disk that were read for it.
+        lines: how many there are.
+        too_long: number and beginning of each line that was longer than `MAX_LINE_BYTES`, and
+            whose text is not in `data`.
     """
 
     first_line: int
     data: bytes
     size: int
+    lines: int
+    too_long: tuple[tuple[int, bytes], ...] = ()
+
+
+class _Piece(NamedTuple):
+    """Some decompressed bytes, and how far the file on disk was read for them."""
+
+    data: bytes
+    read: int
 
 
 Cut = Callable[[bytes], int]
@@ -49,37 +80,121 @@ def after_last_line(data: bytes) -> int:
 def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
     """Read a plain, gzip or zstd file block by block; the kind is told by its first bytes.
 
+    A thread reads and decompresses while the blocks before are worked on.
+
     Raises:
         DataError: a missing, unreadable, empty or damaged file, naming how far it could be read.
     """
-    line, rest = 1, b""
-    with _opened(path) as raw:
-        stream, before = _decompressed(path, raw), 0
-        following = _read(stream, path, line).removeprefix(_BOM)
-        while following:
-            rest += following
-            following = _read(stream, path, line)
-            if not following:
-                break  # the end of the file needs no cut
-            at = cut(rest)
-            if at:
-                read = raw.tell()
-                yield Block(line, rest[:at], read - before)
-                line, rest, before = line + rest.count(b"\n", 0, at), rest[at:], read
-            elif len(rest) > MAX_LINE_BYTES:
-                raise DataError(
-                    f"lines that belong together must fit into {MAX_LINE_BYTES >> 20} MiB",
-                    got=f"{path}: more from line {line} on",
-                    hint="is this a log, and the right --format?",
-                )
-        if rest:
-            yield Block(line, rest if rest.endswith(b"\n") else rest + b"\n", raw.tell() - before)
-        elif line == 1:
+    lines = _Lines(path)
+    for piece in ahead(_pieces(path), depth=PIECES_AHEAD):
+        lines.add(piece)
+        if lines.size >= lines.enough:
+            block = lines.take(cut)
+            if block is not None:
+                yield block
+    yield from lines.rest()
+
+
+class _Lines:
+    """Lines that were read, and not yet given away."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size, self.enough = 0, BLOCK_BYTES
+        self._parts: list[bytes] = []
+        self._open_bytes = 0  # of the last line, which has no end yet
+        self._is_skipping = False
+        self._too_long: list[tuple[int, bytes]] = []
+        self._line = 1
+        self._read = self._told = 0
+
+    def add(self, piece: _Piece) -> None:
+        """Append a piece; of a line that grows too long only the beginning stays."""
+        data, self._read = piece.data, piece.read
+        first, last = data.find(b"\n"), data.rfind(b"\n")
+        length = self._open_bytes + (len(data) if first < 0 else first)
+        if not self._is_skipping and length > MAX_LINE_BYTES:
+            self._drop_line(data)
+        self._open_bytes = length if first < 0 else len(data) - last - 1
+        if self._is_skipping:
+            if first < 0:
+                return
+            data, self._is_skipping = data[first:], False
+        self._parts.append(data)
+        self.size += len(data)
+
+    def _drop_line(self, following: bytes) -> None:
+        data = b"".join(self._parts)
+        begin = after_last_line(data)
+        text = (data[begin : begin + _KEPT_BYTES] + following[:_KEPT_BYTES])[:_KEPT_BYTES]
+        self._too_long.append((self._line + count(data, b"\n"), text))
+        self._parts = [data[:begin], _NO_LINE]
+        self.size = begin + len(_NO_LINE)
+        self._is_skipping = True
+
+    def take(self, cut: Cut) -> Block | None:
+        """What is whole so far.
+
+        Raises:
+            DataError: too much of it belongs together.
+        """
+        data = b"".join(self._parts)
+        at = cut(data)
+        if at:
+            return self._block(data, at)
+        if len(data) > MAX_TOGETHER_BYTES:
+            raise DataError(
+                f"lines that belong together must fit into {MAX_TOGETHER_BYTES >> 20} MiB",
+                got=f"{self.path}: more from line {self._line} on",
+                hint="is this a log, and the right --format?",
+            )
+        self._parts, self.enough = [data], len(data) + BLOCK_BYTES
+        return None
+
+    def rest(self) -> Iterator[Block]:
+        """The end of the file, which needs no cut.
+
+        Raises:
+            DataError: there was nothing at all.
+        """
+        data = b"".join(self._parts)
+        if data:
+            data = data if data.endswith(b"\n") else data + b"\n"
+            yield self._block(data, len(data))
+        elif self._line == 1:
             raise DataError(
                 "a log must not be empty",
-                got=f"{path} holds no line",
+                got=f"{self.path} holds no line",
                 hint="check the export, or leave the file out",
             )
+
+    def _block(self, data: bytes, at: int) -> Block:
+        whole, rest = data[:at], data[at:]
+        lines, first = count(whole, b"\n"), self._line
+        self._line += lines
+        mine = tuple(line for line in self._too_long if line[0] < self._line)
+        self._too_long = self._too_long[len(mine) :]
+        size, self._told = self._read - self._told, self._read
+        self._parts, self.size, self.enough = [rest], len(rest), BLOCK_BYTES
+        return Block(first, whole, size, lines, mine)
+
+
+def _pieces(path: Path) -> Generator[_Piece]:
+    size = min(PIECE_BYTES, BLOCK_BYTES, MAX_LINE_BYTES)
+    total = 0
+    with _opened(path) as raw:
+        stream = _decompressed(path, raw)
+        piece = _read(stream, path, total, size=size).removeprefix(_BOM)
+        while piece:
+            total, read = total + len(piece), raw.tell()
+            if total > EXPANSION_FROM_BYTES and total > MAX_EXPANSION * read:
+                raise DataError(
+                    f"a compressed log holds at most {MAX_EXPANSION} times its size",
+                    got=f"{path}: {total >> 20:,} MiB of text in the first {read >> 10:,} KiB",
+                    hint="is this a log? decompress it yourself if you are sure that it is",
+                )
+            yield _Piece(piece, read)
+            piece = _read(stream, path, total, size=size)
 
 
 def head(path: Path, *, size: int = 4096) -> bytes:
@@ -89,7 +204,7 @@ def head(path: Path, *, size: int = 4096) -> bytes:
         DataError: a missing, unreadable or damaged file.
     """
     with _opened(path) as raw:
-        return _read(_decompressed(path, raw), path, 1, size=size).removeprefix(_BOM)
+        return _read(_decompressed(path, raw), path, 0, size=size).removeprefix(_BOM)
 
 
 def is_parquet(path: Path) -> bool:
@@ -104,32 +219,41 @@ def is_parquet(path: Path) -> bool:
 
 def lines_of(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A block as `line, text` rows, and the lines with bad UTF-8 as rejects."""
-    data, bad = block.data, list[tuple[int, str]]()
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+    data, bad = block.data, list[tuple[int, str, str]]()
+    if not is_utf8(data):
         data, bad = _without_bad_lines(block)
     frame = pl.read_lines(io.BytesIO(data), name="text", row_index_name="line")
     frame = frame.select(pl.col("line").cast(pl.Int64) + block.first_line, "text")
-    numbers = [number for number, _ in bad]
     rejects = pl.DataFrame(
-        {"line": numbers, "text": [text for _, text in bad]},
-        schema={"line": pl.Int64, "text": pl.String},
-    ).with_columns(reason=pl.lit("not UTF-8"))
-    if numbers:
-        frame = frame.filter(~pl.col("line").is_in(numbers))
+        bad, schema={"line": pl.Int64, "text": pl.String, "reason": pl.String}, orient="row"
+    )
+    if bad:
+        frame = frame.join(rejects, on="line", how="anti", maintain_order="left")
     return frame, rejects
 
 
-def _without_bad_lines(block: Block) -> tuple[bytes, list[tuple[int, str]]]:
-    good, bad = [], []
+def is_utf8(data: bytes) -> bool:
+    """Whether all of it is text."""
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_bad_lines(block: Block) -> tuple[bytes, list[tuple[int, str, str]]]:
+    """The lines, blank where one is no text; and number, text and reason of those."""
+    good, bad, too_long = [], [], dict(block.too_long)
     for number, line in enumerate(block.data[:-1].split(b"\n"), start=block.first_line):
-        try:
-            line.decode("utf-8")
+        if is_utf8(line):
             good.append(line)
-        except UnicodeDecodeError:
-            bad.append((number, line[:1024].decode("utf-8", errors="replace")))
-            good.append(b"")  # keeps the numbers of the lines after it
+            continue
+        good.append(b"")  # keeps the numbers of the lines after it
+        text = too_long.get(number, line[:_KEPT_BYTES]).decode("utf-8", errors="replace")
+        why = f"longer than {MAX_LINE_BYTES >> 20} MiB" if number in too_long else "not UTF-8"
+        bad.append((number, text, why))
     return b"\n".join(good) + b"\n", bad
 
 
@@ -148,7 +272,7 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
     magic = raw.read(4)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+        return cast(IO[bytes], igzip.IGzipFile(fileobj=raw))
     if magic == b"\x28\xb5\x2f\xfd":
         return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))
     if magic == _PARQUET:
@@ -160,12 +284,12 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
     return raw
 
 
-def _read(stream: IO[bytes], path: Path, line: int, *, size: int | None = None) -> bytes:
+def _read(stream: IO[bytes], path: Path, done: int, *, size: int) -> bytes:
     try:
-        return stream.read(size or BLOCK_BYTES)
-    except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
+        return stream.read(size)
+    except _DAMAGE as error:
         raise DataError(
             "a compressed log must be whole",
-            got=f"{path}: {error}, somewhere after line {line}",
+            got=f"{path}: {error}, after {done:,} bytes of text",
             hint="copy the file again; nothing of this job was kept",
         ) from error

@@ -75,7 +75,7 @@ def read_text(
 def _first_row(block: Block, delimiter: str) -> tuple[list[str], int]:
     """The cells of the first row that is not blank, and how many lines end with it."""
     end = _row_end(block.data)
-    rows, ignored = _exact(Block(block.first_line, block.data[:end], 0), delimiter)
+    rows, ignored = _exact(_part(block, 0, end, skipped=0), delimiter)
     if not rows.height:
         return [], ignored
     first = rows.row(0, named=True)
@@ -95,7 +95,15 @@ def _after(block: Block, *, lines: int) -> Block:
     at = 0
     for _ in range(lines):
         at = block.data.index(b"\n", at) + 1
-    return Block(block.first_line + lines, block.data[at:], block.size)
+    return _part(block, at, len(block.data), skipped=lines)
+
+
+def _part(block: Block, begin: int, end: int, *, skipped: int) -> Block:
+    """Some whole lines of a block, after `skipped` others."""
+    data, first = block.data[begin:end], block.first_line + skipped
+    lines = data.count(b"\n")
+    too_long = tuple(t for t in block.too_long if first <= t[0] < first + lines)
+    return Block(first, data, block.size, lines, too_long)
 
 
 def _clean(block: Block, wanted: Wanted | None, names: list[str], delimiter: str) -> Rows | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -41,7 +41,7 @@ _EXPANSION = 8
 """Text per byte of a compressed file, to guess how much there is."""
 
 
-def read(path: Path, *, mapping: Mapping | None = None) -> Iterator[Chunk]:
+def read(path: Path, *, mapping: Mapping | None = None) -> Generator[Chunk]:
     """Read a table in chunks of whole pages.
 
     Without a mapping the columns are named as in a lake (`query_id, doc_id, position, click`, and

@@ -43,7 +43,8 @@ def _array(path: Path) -> Generator[Records]:
     with parser() as connection:
         for block in blocks(path, cut=_after_last_element):
             elements = [e.replace(b"\n", b" ") for e in _elements(block.data)]
-            part = Block(first, b"".join(e + b"\n" for e in elements), block.size)
+            text = b"".join(e + b"\n" for e in elements)
+            part = Block(first, text, block.size, len(elements))
             yield json_lines(connection, *lines_of(part), size=block.size)
             first += len(elements)
 

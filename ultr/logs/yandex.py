@@ -8,7 +8,7 @@ is joined again by `ultr.etl.yandex_join`, so a session has one id in all files 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from ultr.logs.chunk import EVENT_STATES, Chunk, as_events, as_pages, as_rejects
 from ultr.logs.raw import Block, blocks, lines_of
+from ultr.logs.yandex_clicks import attach
 
 _FIRST_URL = 5
 
 NO_PAGE = "click on a url that no page of its session shows at or before it"
 
 
-def read(path: Path) -> Iterator[Chunk]:
+def read(path: Path) -> Generator[Chunk]:
     """Read a Yandex log in chunks cut between sessions.
 
     The query's key is `query:region`, since the same words ask for other things elsewhere. Pages
@@ -81,7 +82,7 @@ def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Bl
     rows = rows.with_columns(reason=_reason(width))
     good = rows.filter(pl.col("reason").is_null())
     pages = _pages(good)
-    attached, unmatched = _attach(good.filter(pl.col("kind") == "C"), pages)
+    attached, unmatched = attach(good, pages)
     is_first = attached.select(pl.struct("page", "place").is_first_distinct()).to_series()
     first = attached.filter(is_first)
     click = np.zeros(int(pages["size"].sum()), np.int8)
@@ -162,39 +163,6 @@ def _pages(good: pl.DataFrame) -> pl.DataFrame:
     )
     size = pl.col("doc_key").list.len().cast(pl.Int64)
     return pages.with_row_index("page").with_columns(size=size, begin=size.cum_sum() - size)
-
-
-def _attach(clicks: pl.DataFrame, pages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give each click its page and place; and the clicks that fit none."""
-    clicks = clicks.select("session", "time", "line", "text", doc_key=pl.col("field").list.get(3))
-    shown = (
-        # Only what was clicked somewhere in its session: one in ten of what was shown.
-        pages.join(clicks, on="session", how="semi")
-        .with_columns(place=pl.int_ranges(0, pl.col("size")))
-        .select("session", "time", "page", "begin", "doc_key", "place", line="ordinal")
-        .explode("doc_key", "place", empty_as_null=False, keep_nulls=False)
-        .join(clicks, on=["session", "doc_key"], how="semi", maintain_order="left")
-        # A url that its page shows twice: the higher position takes the click.
-        .unique(["page", "doc_key"], keep="first", maintain_order=True)
-    )
-    order = (
-        pl.concat([shown.select("time", "line"), clicks.select("time", "line")])
-        .unique()
-        .sort("time", "line")
-        .with_row_index("order")
-    )
-    shown, clicks = (
-        side.join(order, on=["time", "line"]).sort("order") for side in (shown, clicks)
-    )
-    joined = clicks.join_asof(
-        shown.select("session", "doc_key", "order", "page", "begin", "place"),
-        on="order",
-        by=["session", "doc_key"],
-        strategy="backward",
-        check_sortedness=False,
-    )
-    has_page = pl.col("page").is_not_null()
-    return joined.filter(has_page), joined.filter(~has_page)
 
 
 def _with_clicks(

@@ -1,0 +1,74 @@
+"""A file of the lake that is written piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ultr.lake import Commit
+from ultr.schema import EVENTS, TABLES
+
+ROW_GROUP_ROWS, ROW_GROUP_BYTES = 1 << 14, 64 << 20
+"""A row group ends at the first of the two: DuckDB reads by row group, and one is held here."""
+
+
+class TableFile:
+    """One Parquet file of `table`, made when the first rows come and added to the lake at the end.
+
+    Args:
+        change: the commit.
+        table: a table of the registry.
+        source: the raw file that the rows come from.
+    """
+
+    def __init__(self, change: Commit, table: str, *, source: str) -> None:
+        self._change, self._table, self._source = change, table, source
+        self._schema = TABLES[table].arrow()
+        self._waiting: list[pa.Table] = []
+        self._path: Path | None = None
+        self._file: pq.ParquetWriter | None = None
+        self._rows = 0
+
+    def write(self, data: pa.Table) -> None:
+        """Append rows; optional columns that `data` lacks are null."""
+        for column in TABLES[self._table].columns:
+            if column.is_optional and column.name not in data.column_names:
+                data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
+        self._waiting.append(data.select(self._schema.names).cast(self._schema))
+        rows = sum(t.num_rows for t in self._waiting)
+        if rows >= ROW_GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._file is None:
+            self._path = self._change.new_file(self._table)
+            self._file = pq.ParquetWriter(
+                self._path, self._schema, compression="zstd", use_dictionary=self._texts()
+            )
+        group = pa.concat_tables(self._waiting)
+        self._waiting = []
+        self._file.write_table(group, row_group_size=group.num_rows)
+        self._rows += group.num_rows
+
+    def _texts(self) -> bool | list[str]:
+        """Columns with a dictionary; numbers of events hardly repeat, and one would cost time."""
+        if self._table != EVENTS.name:
+            return True
+        return [c.name for c in EVENTS.columns if pa.types.is_string(c.type)]
+
+    def close(self) -> None:
+        """Write what waits, and make the file part of the table."""
+        if self._waiting:
+            self._flush()
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            self._change.add(self._table, self._path, rows=self._rows, source=self._source)
+
+    def abandon(self) -> None:
+        """Let go of the file; the commit deletes what was written."""
+        if self._file is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):
+                self._file.close()

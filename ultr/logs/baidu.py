@@ -1,0 +1,146 @@
+"""Baidu-ULTR sessions: a header line opens a page, then a line per shown document.
+
+A header has 3 columns (qid, query, reformulation), a document line 32 (`baidu_columns`). Tokens
+stand as numbers joined by byte 1; they are kept with a space between them. `-` is missing, and so
+is an empty number. Two documents are known by their titles: `21429` is one that the log's makers
+could not find, and `3742 11492 12169 5061 16905` the widget "others searched"; both were shown, so
+they keep their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from ultr.logs import letters
+from ultr.logs.baidu_columns import (
+    DOCUMENT_WIDTH,
+    HEADER_WIDTH,
+    MISSING,
+    NUMBER_TYPES,
+    REAL,
+    Pages,
+    parsed,
+)
+from ultr.logs.baidu_lines import checked
+from ultr.logs.chunk import REJECT_SCHEMA, Chunk, as_pages
+from ultr.logs.raw import Block, blocks, is_utf8
+
+_SPACED = bytes.maketrans(b"\x01", b" ")
+_LISTS = ("position", "media_type", "abstract_length", *NUMBER_TYPES)
+
+
+def read(path: Path) -> Generator[Chunk]:
+    """Read Baidu-ULTR sessions in chunks cut between pages.
+
+    The query's key is its tokens, since different queries share a qid. A line that cannot be used
+    takes its whole page with it, since a page with a hole would show a false non-click.
+
+    Raises:
+        DataError: the file is missing, empty or damaged.
+    """
+    for block in blocks(path, cut=_before_last_page):
+        spaced = block._replace(data=block.data.translate(_SPACED))
+        pages = _clean(spaced)
+        nothing = REJECT_SCHEMA.to_frame()
+        yield _chunk(spaced, *(checked(spaced) if pages is None else (pages, nothing, 0)))
+
+
+def _before_last_page(data: bytes) -> int:
+    """Cut where the last header line begins: the next block may continue its page."""
+    end = data.rfind(b"\n")
+    while end >= 0:
+        begin = data.rfind(b"\n", 0, end) + 1
+        if data.count(b"\t", begin, end) == HEADER_WIDTH - 1:
+            return begin
+        end = begin - 1
+    return 0
+
+
+def _clean(block: Block) -> Pages | None:
+    """The pages of a block in which nothing is odd; None sends it to `checked`, line by line."""
+    if block.too_long or not is_utf8(block.data):
+        return None
+    try:
+        frame = parsed(block.data, first_line=block.first_line)
+    except pl.exceptions.PolarsError:
+        return None
+    is_header = frame["click"].is_null()
+    begin = np.flatnonzero(is_header.to_numpy())
+    size = np.diff(begin, append=frame.height) - 1
+    # No line has fewer tabs than its kind needs; if all together have no more, none has.
+    tabs = len(begin) * (HEADER_WIDTH - 1) + int(size.sum()) * (DOCUMENT_WIDTH - 1)
+    if letters.count(block.data, b"\t") != tabs or frame.height != block.lines:
+        return None
+    if not len(begin) or begin[0] > 0 or size.min() < 1:
+        return None
+    frame = frame.with_columns(_abstract_length(frame, block.data))
+    pages = Pages(frame.filter(is_header), frame.filter(~is_header), size)
+    return pages if _are_clean(pages) else None
+
+
+def _abstract_length(frame: pl.DataFrame, data: bytes) -> pl.Series:
+    """Tokens of column 3, counted where they stand."""
+    length = frame.select(pl.col("first", "key", "title", "abstract").str.len_bytes().fill_null(0))
+    first, key, title, abstract = (column.to_numpy().astype(np.int64) for column in length)
+    line = np.concatenate([[0], letters.places(data, b"\n")[:-1] + 1])
+    # A line that ends early, such as a header, gives a place in the next; its value is not used.
+    begin = np.minimum(line + first + key + title + 3, len(data) - abstract)
+    tokens = letters.counts_between(data, b" ", begin, begin + abstract) + 1
+    return pl.Series("abstract_length", tokens).set(frame["abstract"].is_null(), None)
+
+
+def _are_clean(pages: Pages) -> bool:
+    header, document = pages.header, pages.document
+    is_header = pl.col("key", "title").is_not_null(), pl.col("abstract").is_null()
+    is_document = (
+        pl.col("key", "end").is_not_null(),
+        pl.col("position") >= 1,
+        pl.col("click").is_between(0, 1),
+        pl.col(REAL).is_finite(),
+    )
+    if not all(header.select(pl.all_horizontal(is_header).all()).row(0)):
+        return False
+    if document["position"].null_count():
+        return False
+    if not all(document.select(pl.all_horizontal(is_document).all()).row(0)):
+        return False
+    position = document["position"].to_numpy()
+    rises = position[1:] > position[:-1]
+    rises[np.cumsum(pages.size)[:-1] - 1] = True  # from one page to the next
+    return bool(rises.all())
+
+
+def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> Chunk:
+    header, document, size = pages
+    offsets = pa.array(np.concatenate([[0], np.cumsum(size)]), pa.int64())
+
+    def listed(column: pl.Series) -> pl.Series:
+        return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, column.to_arrow()))
+
+    query = header["key"].alias("query_key")
+    frame = pl.DataFrame(
+        [
+            header["line"].alias("ordinal"),
+            query,
+            query.alias("query_text"),
+            header["title"].replace(MISSING, None).alias("reformulation"),
+            listed(document["key"].alias("doc_key")),
+            *(listed(document[name]) for name in _LISTS),
+        ]
+    )
+    return Chunk(
+        pages=as_pages(frame),
+        rejects=rejects,
+        lines=block.lines,
+        used=block.lines - rejects.height - ignored,
+        ignored=ignored,
+        size=block.size,
+        documents=document.select(
+            pl.col("key").alias("doc_key"), pl.col("title").replace(MISSING, None), text="abstract"
+        ),
+    )
