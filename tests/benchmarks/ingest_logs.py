@@ -11,10 +11,7 @@ a function of its number. Texts are drawn from pools far larger than a compresso
 
 from __future__ import annotations
 
-import gzip
-import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
