@@ -8,14 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ultr.logs import baidu, baidu_lines, raw
+from ultr.logs import baidu, raw
 from ultr.logs.baidu_columns import NUMBERS
+from ultr.logs.baidu_lines import NO_DOCUMENT, NO_HEADER, TWICE, WIDTH
 
 HEADER = b"77\t5\x019\t-"
 MD5 = b"0123456789abcdef0123456789abcdef"
-WEIRD = [b"+5", b"5.", b".5", b"1e3", b" 5", b"0x1", b"nan", b"inf", b"-inf", b"1_0", b"", b"-0",
-         b"007", b"9" * 30, b"1,5", b'"1"', b"\xff", b"true", b"- ", b"--",
-         b"3.0", b"\x00"]  # fmt: skip
+WEIRD = [b"+5", b"5.", b".5", b"1e3", b" 5", b"0x1", b"nan", b"inf", b"-inf", b"1_0", b"",
+         b"-0", b"007", b"9" * 30, b"1,5", b'"1"', b"\xff", b"true", b"- ", b"--", b"3.0",
+         b"\x00"]  # fmt: skip
 
 
 def document(position, click=0, **columns):
@@ -99,14 +100,14 @@ def test_documents_are_put_in_order(read):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (document(2) + b"\t-", baidu_lines.WIDTH),
-        (document(2).rpartition(b"\t")[0], baidu_lines.WIDTH),
-        (b"7", baidu_lines.WIDTH),
+        (document(2) + b"\t-", WIDTH),
+        (document(2).rpartition(b"\t")[0], WIDTH),
+        (b"7", WIDTH),
         (document(0), "position is no number from 1"),
         (document(-3), "position is no number from 1"),
         (document(2, c0=b"1.5"), "position is no number from 1"),
         (document(2, c0=b"99999"), "position is no number from 1"),
-        (document(1), baidu_lines.TWICE),
+        (document(1), TWICE),
         (document(2, 2), "click is neither 0 nor 1"),
         (document(2, c5=b"-"), "click is neither 0 nor 1"),
         (document(2, c5=b"yes"), "click is no number that the column takes"),
@@ -134,12 +135,9 @@ def test_the_first_reason_is_the_page_s(read):
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (
-            [document(1), b"junk", HEADER, document(1)],
-            [(1, baidu_lines.NO_HEADER), (2, baidu_lines.NO_HEADER)],
-        ),
-        ([HEADER, HEADER, document(1)], [(1, baidu_lines.NO_DOCUMENT)]),
-        ([HEADER, document(1), HEADER], [(3, baidu_lines.NO_DOCUMENT)]),
+        ([document(1), b"junk", HEADER, document(1)], [(1, NO_HEADER), (2, NO_HEADER)]),
+        ([HEADER, HEADER, document(1)], [(1, NO_DOCUMENT)]),
+        ([HEADER, document(1), HEADER], [(3, NO_DOCUMENT)]),
         ([b"7\t\t-", document(1), HEADER, document(1)], [(1, "no query"), (2, "no query")]),
         ([b"7\t\xff\t-", document(1), HEADER, document(1)], [(1, "not UTF-8"), (2, "not UTF-8")]),
     ],

@@ -1,6 +1,7 @@
 """The whole simulation: files, their agreement, seeds, and folders that stay whole."""
 
 import json
+from hashlib import md5
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,8 @@ from polars.testing import assert_frame_equal
 
 from ultr.clicks import EXAMINATION
 from ultr.errors import DataError, UsageError
-from ultr.logs import table, yandex
+from ultr.etl.ids import detect_rule
+from ultr.logs import baidu, table, yandex
 from ultr.logs.mapping import read_mapping
 from ultr.simulate import SimulateConfig, Synthetic, sessions, simulate
 from ultr.simulate import run as module
@@ -22,10 +24,10 @@ def names(folder):
     return {p.name for p in folder.iterdir()}
 
 
-def pages(folder):
+def pages(folder, reader=yandex):
     """All pages as our own readers see them; nothing may be rejected."""
     if (folder / "log.tsv").exists():
-        chunks = list(yandex.read(folder / "log.tsv"))
+        chunks = list(reader.read(folder / "log.tsv"))
     else:
         mapping = read_mapping(folder / "mapping.toml")
         chunks = list(table.read(folder / "log.parquet", mapping=mapping))
@@ -70,10 +72,25 @@ def test_table_columns(run):
         assert frame.select("query_id", "doc_id").is_unique().all()
 
 
-@pytest.mark.parametrize("form", ["yandex", "table"])
+def test_a_baidu_log_tells_it_too(run):
+    one, other = run("a", format="yandex"), run("b", format="baidu")
+    assert names(other) == YANDEX
+    first, second = text(pages(one)), text(pages(other, baidu))
+    digest = {key: md5(key.encode()).hexdigest() for key in first["doc_key"].explode().unique()}
+    in_digests = first.with_columns(
+        pl.col("doc_key").list.eval(pl.element().replace_strict(digest, return_dtype=pl.String))
+    )
+    assert_frame_equal(in_digests, second)
+    assert detect_rule(second["doc_key"].explode()) == "hex"
+
+
+@pytest.mark.parametrize("form", ["yandex", "baidu", "table"])
 def test_every_shown_pair_has_features_and_a_grade(run, form):
     folder = run(format=form)
-    shown = pages(folder).explode("doc_key", "position", "click").select("query_key", "doc_key")
+    reader = baidu if form == "baidu" else yandex
+    shown = (
+        pages(folder, reader).explode("doc_key", "position", "click").select("query_key", "doc_key")
+    )
     shown = shown.cast(pl.String).unique()
     for name in ("features", "judgments"):
         keys = pl.read_parquet(folder / f"{name}.parquet").select(
@@ -193,8 +210,8 @@ def test_a_judged_set_without_relevance(run, letor):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "baidu"}, "not written yet"),
-        ({"format": "xml"}, "yandex, table"),
+        ({"format": "ubi"}, "not written yet"),
+        ({"format": "xml"}, "yandex, baidu, table"),
         ({"click_model": "magic"}, "pbm"),
         ({"logger": "clever"}, "weak, strong, random"),
         ({"logging": "none"}, "plackett-luce"),

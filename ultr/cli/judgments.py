@@ -16,11 +16,11 @@ from ultr.cli.output import emit, json_option
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "letor", "qrels", "ultra"]),
+    type=click.Choice(["table", "letor", "qrels", "baidu", "ultra"]),
     default="table",
     show_default=True,
     help="table: query_id, doc_id, grade; letor: SVMlight with qid; qrels: TREC; "
-    "ultra: ULTRA's folder, labels as grades.",
+    "baidu: expert annotations of Baidu-ULTR; ultra: ULTRA's folder, labels as grades.",
 )
 @json_option
 def command(*, source: Path, lake: Path, form: Any, as_json: bool) -> None:
@@ -32,6 +32,7 @@ def command(*, source: Path, lake: Path, form: Any, as_json: bool) -> None:
     Examples:
       ultr judgments judgments.parquet --lake lake
       ultr judgments S3.txt --lake lake --format letor
+      ultr judgments annotation_data_0522.txt --lake lake --format baidu
       ultr judgments tmp_data --lake lake --format ultra
     """
     from ultr.etl.judgments import add_judgments

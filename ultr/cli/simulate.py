@@ -19,7 +19,10 @@ from ultr.cli.output import emit, json_option
 @click.option("--synthetic", metavar="K=V,…", help="Generate it: queries, docs, features, sigma.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
-    "--format", default="yandex", show_default=True, help="Of the log: yandex, table, ubi."
+    "--format",
+    default="yandex",
+    show_default=True,
+    help="Of the log: yandex, baidu, ubi or table.",
 )
 @click.option("--click-model", default="pbm", show_default=True, help="How users click: pbm.")
 @click.option("--eta", default=1.0, show_default=True, help="Severity of position bias.")

@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 
 from ultr.errors import DataError
+from ultr.etl.annotations import forget, match, read_annotations
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
 from ultr.lake import Commit, open_lake
 from ultr.letor import Letor, read_letor, read_ultra
 from ultr.staleness import is_stale
 
-Format = Literal["table", "letor", "qrels", "ultra"]
+Format = Literal["table", "letor", "qrels", "baidu", "ultra"]
 
 
 def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]:  # noqa: A002
@@ -26,10 +27,13 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         source: the file.
         format: `table` is Parquet, CSV or TSV with `query_id, doc_id, grade` (or `query, region`
             and `url`); `letor` is SVMlight with qid and `#docid`; `qrels` is TREC's four columns;
-            `ultra` is a folder of ULTRA, whose labels are grades.
+            `baidu` is Baidu-ULTR's expert annotations, whose documents are known by their text
+            (`ultr.etl.annotations`); `ultra` is a folder of ULTRA, whose labels are grades.
 
     Returns:
-        `rows queries repeated max_grade queries_in_log lists_are_stale`.
+        `rows queries repeated max_grade queries_in_log lists_are_stale`; for `baidu` also
+        `documents documents_in_log documents_added queries_added conflicts`. A text that was
+        annotated with several grades for one query has the highest, and is a conflict.
 
     Raises:
         DataError: an unreadable file, keys that break the lake's id rule, grades that are no whole
@@ -42,10 +46,18 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
     frame = _READERS[format](source)
     grades = _grades(frame["grade"], source)
     with opened.commit("judgments") as change:
-        keys = frame.select("query_id", "doc_id")
-        graded = pair_ids(keys, change.manifest.ids).with_columns(grades)
-        rows = graded.unique().sort("query_id", "doc_id")
-        _check_one_grade(rows, source)
+        more: dict[str, int] = {}
+        if format == "baidu":
+            found = match(change, frame)
+            graded = found.rows.with_columns(grades[found.rows["row"]]).drop("row")
+            rows = _highest(graded)
+            more = found.facts | {"conflicts": _distinct(graded).height - rows.height}
+        else:
+            forget(change)
+            keys = frame.select("query_id", "doc_id")
+            graded = pair_ids(keys, change.manifest.ids).with_columns(grades)
+            rows = graded.unique().sort("query_id", "doc_id")
+            _check_one_grade(rows, source)
         change.remove("judgments")
         change.write("judgments", rows.to_arrow())
         facts: dict[str, Any] = {
@@ -54,6 +66,7 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
             "repeated": graded.height - rows.height,
             "max_grade": int(grades.max() or 0),  # type: ignore[arg-type]
             "queries_in_log": _in_log(change, rows["query_id"].unique()),
+            **more,
         }
         change.manifest.meta["judgments"] = facts | {"source": str(source), "format": format}
     return facts | {"lists_are_stale": is_stale(open_lake(lake))}
@@ -100,6 +113,7 @@ _READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "table": _read_table,
     "letor": _read_letor,
     "qrels": _read_qrels,
+    "baidu": read_annotations,
     "ultra": _read_ultra,
 }
 
@@ -132,6 +146,16 @@ def _check_one_grade(rows: pl.DataFrame, source: Path) -> None:
             got=f"{source}: {pairs:,} pairs have several, the first has the ids ({query}, {doc})",
             hint="decide on one grade per pair",
         )
+
+
+def _distinct(graded: pl.DataFrame) -> pl.DataFrame:
+    return graded.unique(["query_id", "doc_id", "grade"])
+
+
+def _highest(graded: pl.DataFrame) -> pl.DataFrame:
+    pair = ["query_id", "doc_id"]
+    highest = graded.group_by(pair).agg(pl.col("grade").max(), pl.col("frequency_bucket").min())
+    return highest.sort(pair)
 
 
 def _in_log(change: Commit, judged: pl.Series) -> int:

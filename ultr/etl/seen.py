@@ -17,7 +17,7 @@ class Seen:
     row per key); it is never called old when it is new, but for one in 2⁶⁴ pairs.
 
     Args:
-        slots: a power of two; 8 bytes each, which the system gives only as they are used.
+        slots: a power of two from 2; 8 bytes each, which the system gives only as they are used.
     """
 
     def __init__(self, *, slots: int = SLOTS) -> None:

@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ultr.lake import Commit
-from ultr.schema import EVENTS, TABLES
+from ultr.schema import TABLES
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 1 << 14, 64 << 20
 """A row group ends at the first of the two: DuckDB reads by row group, and one is held here."""
+
+_HARDLY_REPEAT = ("ordinal", "session_id", "elapsed_ms", "doc_id", "key", "title", "text", "line")
+"""Columns whose values differ too much for a dictionary, which costs time until it is given up."""
 
 
 class TableFile:
@@ -46,18 +49,20 @@ class TableFile:
         if self._file is None:
             self._path = self._change.new_file(self._table)
             self._file = pq.ParquetWriter(
-                self._path, self._schema, compression="zstd", use_dictionary=self._texts()
+                self._path, self._schema, compression="zstd", use_dictionary=self._repeating()
             )
         group = pa.concat_tables(self._waiting)
         self._waiting = []
         self._file.write_table(group, row_group_size=group.num_rows)
         self._rows += group.num_rows
 
-    def _texts(self) -> bool | list[str]:
-        """Columns with a dictionary; numbers of events hardly repeat, and one would cost time."""
-        if self._table != EVENTS.name:
-            return True
-        return [c.name for c in EVENTS.columns if pa.types.is_string(c.type)]
+    def _repeating(self) -> list[str]:
+        """Paths of the columns that get a dictionary, as Parquet writes them."""
+        return [
+            f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+            for field in self._schema
+            if field.name not in _HARDLY_REPEAT
+        ]
 
     def close(self) -> None:
         """Write what waits, and make the file part of the table."""

@@ -49,7 +49,7 @@ class JudgmentsStage:
     """Arguments of `ultr.etl.judgments.add_judgments`."""
 
     source: Path
-    format: Literal["table", "letor", "qrels"] = "table"
+    format: Literal["table", "letor", "qrels", "baidu"] = "table"
 
 
 @dataclass(frozen=True)

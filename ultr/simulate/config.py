@@ -10,7 +10,7 @@ from ultr.clicks import CLICK_MODELS, User, examination
 from ultr.config import from_mapping, parse_assignments
 from ultr.errors import UsageError
 
-FORMATS = ("yandex", "table", "ubi")
+FORMATS = ("yandex", "baidu", "ubi", "table")
 LOGGERS = ("weak", "strong", "random")
 LOGGINGS = ("deterministic", "plackett-luce")
 
@@ -66,7 +66,7 @@ class SimulateConfig:
         out: folder to write into.
         letor: judged set from files; either this or `synthetic`.
         synthetic: judged set that is generated.
-        format: of the log, `yandex`, `table` or `ubi`.
+        format: of the log, `yandex`, `baidu`, `ubi` or `table`.
         click_model: a name in `ultr.clicks.CLICK_MODELS`.
         eta: severity of position bias.
         epsilon: click noise.
@@ -104,8 +104,7 @@ class SimulateConfig:
                 got="both" if self.letor else "neither",
                 hint="give --letor FILE... or --synthetic queries=2000,docs=40,features=136",
             )
-        later = " (baidu is not written yet)" if self.format == "baidu" else ""
-        _one_of("--format", self.format, FORMATS, note=later)
+        _one_of("--format", self.format, FORMATS)
         _one_of("--click-model", self.click_model, tuple(CLICK_MODELS))
         _one_of("--logger", self.logger, LOGGERS)
         _one_of("--logging", self.logging, LOGGINGS)

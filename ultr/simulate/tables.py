@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ultr.simulate.judged import JudgedSet
-from ultr.simulate.writers import REGION
+from ultr.simulate.writers import REGION, url_digests
 
 _ROWS = 50_000
 """Rows of features in a row group."""
@@ -31,7 +31,7 @@ def write_judged(folder: Path, *, judged: JudgedSet, form: str) -> None:
     keys = pa.table(
         {
             "query_id": pc.take(lake_key(judged, form=form), pa.array(query)),
-            "doc_id": judged.doc_key,
+            "doc_id": url_digests(judged) if form == "baidu" else judged.doc_key,
         }
     )
     grades = keys.append_column("grade", pa.array(judged.grade))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import md5
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -117,6 +118,75 @@ def _lines(frame: Any) -> Any:
     )
 
 
+def url_digests(judged: JudgedSet) -> pa.Array:
+    """[N] MD5 of the documents' keys: what Baidu's log has of a url."""
+    keys = judged.doc_key.cast(pa.string()).to_pylist()
+    return pa.array([md5(key.encode(), usedforsecurity=False).hexdigest() for key in keys])
+
+
+class BaiduWriter:
+    """`log.tsv`: a header line per page, and 32 columns per document, `-` where nothing is known.
+
+    The query's tokens are its key; the qid is its number.
+
+    Args:
+        folder: where the log goes.
+        judged: whose keys are written.
+    """
+
+    def __init__(self, folder: Path, *, judged: JudgedSet) -> None:
+        import polars as pl  # noqa: PLC0415
+
+        self._path = folder / "log.tsv"
+        self._file: BinaryIO
+        self._query = pl.Series(judged.query_key).cast(pl.String)
+        self._url = pl.Series(url_digests(judged))
+
+    def __enter__(self) -> Self:
+        """Open the file."""
+        self._file = self._path.open("wb")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def write(self, pages: Pages) -> None:
+        """Append sessions."""
+        import polars as pl  # noqa: PLC0415
+
+        page, position = np.nonzero(pages.row >= 0)
+        header = pl.select(
+            page=pl.lit(pl.Series(np.arange(len(pages.query)))),
+            position=pl.lit(0, pl.Int64),
+            line=pl.concat_str(
+                pl.lit(pl.Series(pages.query)).cast(pl.String),
+                pl.lit(self._query.gather(pages.query)),
+                pl.lit("-"),
+                separator="\t",
+            ),
+        )
+        document = pl.select(
+            page=pl.lit(pl.Series(page)),
+            position=pl.lit(pl.Series(position + 1)),
+            line=pl.concat_str(
+                pl.lit(pl.Series(position + 1)).cast(pl.String),
+                pl.lit(self._url.gather(pages.row[page, position])),
+                pl.lit("-\t-\t-"),
+                pl.lit(pl.Series(pages.click[page, position])).cast(pl.String),
+                pl.lit("\t".join(["-"] * 26)),
+                separator="\t",
+            ),
+        )
+        lines = pl.concat([header, document]).sort("page", "position").select("line")
+        lines.write_csv(self._file, include_header=False, quote_style="never")
+
+
 class TableWriter:
     """`log.parquet`, one row per page with lists by position, and its `mapping.toml`.
 
@@ -173,8 +243,9 @@ class TableWriter:
         )
 
 
-WRITERS: dict[str, type[YandexWriter] | type[TableWriter] | type[UbiWriter]] = {
+WRITERS: dict[str, type[YandexWriter] | type[BaiduWriter] | type[TableWriter] | type[UbiWriter]] = {
     "yandex": YandexWriter,
+    "baidu": BaiduWriter,
     "table": TableWriter,
     "ubi": UbiWriter,
 }
