@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import resource
 import subprocess
 import sys
 import threading
@@ -18,6 +17,13 @@ from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.lists import ListsConfig, build_lists
 from ultr.etl.tidy import compact
 
+FULL = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+{MAIN}
+"""
+"""No file above 20 kB: what a full disk looks like to a program."""
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -28,25 +34,16 @@ with open_lake(Path(sys.argv[1])).commit("ultr lists"):
 """
 
 
-def run(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, arguments)],
-        capture_output=True, text=True, check=False, **options,
-    )  # fmt: skip
-
-
-def limit():
-    """No file above 20 kB: what a full disk looks like to a program."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
 def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
     small, large = write_logs(tmp_path / "logs", files=2, sessions=30)[0], tmp_path / "large"
     logs = write_logs(large, files=1, sessions=5000)
     lake = tmp_path / "lake"
     ingest([small], lake=lake, config=YANDEX)
     before = contents(lake), sorted(p.name for p in lake.rglob("*"))
-    done = run("ingest", logs[0], "--format", "yandex", "--lake", lake, preexec_fn=limit)
+    arguments = ["ingest", str(logs[0]), "--format", "yandex", "--lake", str(lake)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "free space" in done.stderr
     assert "Traceback" not in done.stderr
