@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -47,13 +48,16 @@ def test_killed_at_random_moments(tmp_path, command):
     rerun("ingest", plain, logs)
     if command == "lists":
         rerun("lists", plain, logs)
-    expected, rng, before_end = contents(plain), random.Random(0), 0
-    for number in range(KILLS):
-        lake = tmp_path / f"lake-{number}"
+    expected, rng, started, before_end = contents(plain), random.Random(0), 0, 0
+    while before_end < KILLS:  # a command that had ended was not killed
+        started += 1
+        assert started <= 10 * KILLS, "the command ends too soon to be killed"
+        lake = tmp_path / f"lake-{started}"
         if command == "lists":
             rerun("ingest", lake, logs)
-        before_end += survive(command, lake, logs, after_s=rng.uniform(0, 0.6), expected=expected)
-    note("kills", command, {"kills": KILLS, "before_the_end": before_end, "lakes_differ": 0})
+        before_end += survive(command, lake, logs, after_s=rng.uniform(0, 0.4), expected=expected)
+        shutil.rmtree(lake)
+    note("kills", command, {"kills": before_end, "started": started, "lakes_that_differ": 0})
 
 
 @pytest.mark.parametrize("reader", FAMILY)
