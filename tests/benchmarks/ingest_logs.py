@@ -11,10 +11,12 @@ a function of its number. Texts are drawn from pools far larger than a compresso
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import polars as pl
@@ -169,40 +171,95 @@ def _fields(columns: list[Any]) -> pl.DataFrame:
     return pl.select(line=pl.concat_str([p.cast(pl.String) for p in parts], separator="\t"))
 
 
-def ubi_lines(shown: Shown, *, first: int) -> pl.Series:
-    """Queries, and events for every impression and click, as one JSON object a line."""
-    session = pl.Series(np.arange(first, first + len(shown.query)))
-    query = pl.select(
-        order=session.cast(pl.Float64),
-        line=pl.format(
-            '{"query_id": "q{}", "client_id": "c{}", "user_query": "{}", "timestamp": {}, '
-            '"application": "bench", "query_response_id": "r{}"}'.replace("{", "{", 1),
-            *[pl.lit(s) for s in (session, session, pl.Series(shown.query), session, session)],
-        ),
+def ubi_lines(shown: Shown, *, first: int) -> tuple[pl.Series, pl.Series]:
+    """Queries; and events, an impression per result and the clicks, as one JSON object a line."""
+    number, of = np.arange(first, first + len(shown.query)), shown.page
+    hits = pl.DataFrame({"page": of, "hit": pl.Series(shown.document).cast(pl.String)})
+    listed = hits.group_by("page", maintain_order=True).agg(pl.col("hit").str.join('", "'))["hit"]
+    query = _json(
+        '{"query_id": "q~", "client_id": "c~", "user_query": "words ~", "timestamp": "~", '
+        '"application": "bench", "query_response_hit_ids": ["~"]}',
+        [number, number // 3, shown.query, _times(number * 1000), listed],
     )
-    return query["line"]
+    clicked = np.flatnonzero(shown.click)
+    row = np.concatenate([np.arange(len(of)), clicked])
+    is_click = np.arange(len(row)) >= len(of)
+    at = number[of[row]] * 1000 + np.where(is_click, shown.position[row] * 50, 0)
+    event = _json(
+        '{"action_name": "~", "timestamp": "~", "query_id": "q~", "session_id": "s~", '
+        '"client_id": "c~", "message_type": "INFO", "event_attributes": '
+        '{"object": {"object_id": "~", "object_id_field": "id"}, "position": {"ordinal": ~}}}',
+        [np.where(is_click, "click", "impression"), _times(at), number[of[row]],
+         number[of[row]] // 3, number[of[row]] // 3, shown.document[row], shown.position[row]],
+    )  # fmt: skip
+    return query, event.gather(np.argsort(at, kind="stable"))
 
 
-def write_parts(
-    folder: Path,
-    *,
-    name: str,
-    parts: int,
-    sessions: int,
-    lines: Callable[[int, int], pl.Series],
-    opened: Callable[[Path], BinaryIO],
-) -> list[Path]:
-    """Write a log of so many sessions in parts; `lines(first, count)` makes some of them."""
+def _times(milliseconds: Any) -> pl.Series:
+    start = np.datetime64("2026-01-01T00:00:00.000")
+    moment = pl.Series(start + milliseconds.astype("timedelta64[ms]"))
+    return moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+def _json(form: str, values: list[Any]) -> pl.Series:
+    """Put values where `~` stands."""
+    constant, *parts = form.split("~")
+    columns = [pl.lit(constant)]
+    for value, part in zip(values, parts, strict=True):
+        columns += [pl.lit(pl.Series(value)).cast(pl.String), pl.lit(part)]
+    return pl.select(line=pl.concat_str(columns))["line"]
+
+
+def write_lines(file: IO[bytes], lines: pl.Series) -> None:
+    """Append lines as they are."""
+    lines.to_frame().write_csv(file, include_header=False, quote_style="never")
+
+
+@contextlib.contextmanager
+def gzipped(path: Path, *, level: int) -> Iterator[IO[bytes]]:
+    """A file that the system's gzip compresses in a process beside this one."""
+    with (
+        path.open("wb") as out,
+        subprocess.Popen(["gzip", f"-{level}"], stdin=subprocess.PIPE, stdout=out) as zipper,
+    ):
+        assert zipper.stdin is not None
+        yield zipper.stdin
+        zipper.stdin.close()
+
+
+def steps(sessions: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of the blocks that make up so many sessions."""
+    for first in range(0, sessions, BLOCK):
+        yield first, min(BLOCK, sessions - first)
+
+
+def write_baidu(folder: Path, *, sessions: int, parts: int, level: int) -> None:
+    """A log in gzip'd parts."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths, first = [], 0
+    rng, texts = np.random.default_rng(0), Texts()
     for part in range(parts):
-        path, last = folder / name.format(part), sessions * (part + 1) // parts
-        with opened(path) as file:
-            while first < last:
-                step = min(BLOCK, last - first)
-                lines(first, step).to_frame().write_csv(
-                    file, include_header=False, quote_style="never"
-                )
-                first += step
-        paths.append(path)
-    return paths
+        size = sessions * (part + 1) // parts - sessions * part // parts
+        with gzipped(folder / f"part-{part:05d}.gz", level=level) as file:
+            for _, count in steps(size):
+                shown = pages(rng, sessions=count, queries=4 * sessions)
+                write_lines(file, baidu_lines(rng, shown, texts=texts))
+
+
+def write_yandex(path: Path, *, sessions: int) -> None:
+    """A plain log of pages of ten."""
+    rng = np.random.default_rng(1)
+    with path.open("wb") as file:
+        for first, count in steps(sessions):
+            shown = pages(rng, sessions=count, queries=4 * sessions, fixed=True)
+            write_lines(file, yandex_lines(shown, first=first))
+
+
+def write_ubi(folder: Path, *, sessions: int) -> None:
+    """Queries and events, plain."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, paths = np.random.default_rng(2), [folder / "queries.ndjson", folder / "events.ndjson"]
+    with paths[0].open("wb") as queries, paths[1].open("wb") as events:
+        for first, count in steps(sessions):
+            shown = pages(rng, sessions=count, queries=4 * sessions)
+            for file, lines in zip((queries, events), ubi_lines(shown, first=first), strict=True):
+                write_lines(file, lines)

@@ -169,7 +169,7 @@ def log(pages):
     )
 
 
-@pytest.mark.parametrize("column", sorted({0, 1, 2, 3, 4, 31, *NUMBERS}))
+@pytest.mark.parametrize("column", [0, 1, 2, 3, 4, 5, 13, 16, 23, 31])
 def test_odd_values_are_read_alike_both_ways(tmp_path, monkeypatch, column):
     path = tmp_path / "part"
     for value in WEIRD:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from ultr.logs import letters
 from ultr.logs.chunk import PAGE_SCHEMA
 
 HEADER_WIDTH, DOCUMENT_WIDTH = 3, 32
@@ -55,7 +55,13 @@ class Pages(NamedTuple):
 
     header: pl.DataFrame
     document: pl.DataFrame
-    size: npt.NDArray[np.int64]
+    size: letters.Ints
+
+
+def widths(data: bytes) -> letters.Ints:
+    """Columns of each line."""
+    tab, end = letters.places(data, b"\t"), letters.places(data, b"\n")
+    return np.diff(np.searchsorted(tab, end), prepend=0) + 1
 
 
 def parsed(data: bytes, *, first_line: int) -> pl.DataFrame:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
-from ultr.logs import letters
 from ultr.logs.baidu_columns import (
     DOCUMENT_WIDTH,
     HEADER_WIDTH,
@@ -13,6 +11,7 @@ from ultr.logs.baidu_columns import (
     REAL,
     Pages,
     parsed_leniently,
+    widths,
 )
 from ultr.logs.chunk import as_rejects
 from ultr.logs.raw import Block, lines_of
@@ -58,19 +57,13 @@ def _lines(block: Block) -> tuple[pl.DataFrame, int]:
     good, bad = lines_of(block)
     blank = good["text"].str.strip_chars().str.len_bytes() == 0
     lines = pl.concat([good.filter(~blank), bad], how="diagonal").sort("line")
-    width = pl.Series(_widths(block.data)).gather(lines["line"] - block.first_line)
+    width = pl.Series(widths(block.data)).gather(lines["line"] - block.first_line)
     why = pl.when(~pl.col("width").is_in([HEADER_WIDTH, DOCUMENT_WIDTH])).then(pl.lit(WIDTH))
     lines = lines.with_columns(width.alias("width")).with_columns(
         page=(pl.col("width") == HEADER_WIDTH).cum_sum().cast(pl.Int64),
         reason=pl.coalesce(pl.col("reason") if bad.height else None, why),
     )
     return lines, int(blank.sum())
-
-
-def _widths(data: bytes) -> letters.Ints:
-    """Columns of each line."""
-    tab, end = letters.places(data, b"\t"), letters.places(data, b"\n")
-    return np.diff(np.searchsorted(tab, end), prepend=0) + 1
 
 
 def _with_values(lines: pl.DataFrame) -> pl.DataFrame:
