@@ -41,7 +41,7 @@ def test_synthetic(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--synthetic", "queries=5", "--format", "baidu"), 2, "not written yet"),
+        (("--synthetic", "queries=5", "--format", "xml"), 2, "yandex, baidu, ubi, table"),
         (("--synthetic", "qeries=5"), 2, "did you mean 'queries'"),
         (("stray.txt", "--synthetic", "queries=5"), 2, "follow --letor"),
         (("--letor", "absent.txt"), 1, "No such file"),

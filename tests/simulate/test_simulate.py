@@ -210,8 +210,7 @@ def test_a_judged_set_without_relevance(run, letor):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "ubi"}, "not written yet"),
-        ({"format": "xml"}, "yandex, baidu, table"),
+        ({"format": "xml"}, "yandex, baidu, ubi, table"),
         ({"click_model": "magic"}, "pbm"),
         ({"logger": "clever"}, "weak, strong, random"),
         ({"logging": "none"}, "plackett-luce"),
