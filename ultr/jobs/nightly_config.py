@@ -49,6 +49,7 @@ class FeaturesStage:
 
     source: Path
     min_match: float = 0.5
+    allow_missing: bool = False
 
 
 @dataclass(frozen=True)
