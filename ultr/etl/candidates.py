@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.etl.split import query_split
-from ultr.lake import Commit
+from ultr.lake import Commit, readable_parquet
 from ultr.transform import Transform, fit_transform
 
 _PAIR = ["query_id", "doc_id"]
@@ -77,7 +77,7 @@ def fit_on_training(change: Commit, names: tuple[str, ...]) -> Transform:
 
 def _training_blocks(paths: list[Path], size: int) -> Iterator[NDArray[np.floating[Any]]]:
     for path in paths:
-        with pq.ParquetFile(path) as file:
+        with readable_parquet(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_CHUNK, columns=["query_id", "features"]):
                 is_train = query_split(batch["query_id"].to_numpy()) == 0
                 kept = batch["features"].filter(pa.array(is_train)).drop_null()

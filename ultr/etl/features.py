@@ -104,7 +104,7 @@ def _copy(
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for block in file.blocks():
             keys = text_keys(block)
-            ids = pair_ids(keys, change.manifest.ids)
+            ids = pair_ids(keys, change.manifest.ids, path=file.path)
             values = _values(block, seen, columns=columns, path=file.path)
             seen.add(values, keys)
             offsets = np.arange(len(values) + 1, dtype=np.int32) * seen.size
