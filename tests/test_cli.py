@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from ultr.cli import COMMANDS, cli, main
-from ultr.lake import MANIFEST, create_lake
+from ultr.cli.output import emit
+from ultr.lake import MANIFEST, create_lake, open_lake
 from ultr.schema import TABLES
 
 
@@ -159,3 +161,46 @@ def test_a_reader_that_goes_away_is_no_error(lake):
         process.stdout.close()
         err = process.stderr.read()
         assert (process.wait(), err) == (0, b"")
+
+
+def test_what_is_printed_is_json_whatever_was_measured(capsys):
+    emit({"a": math.nan, "b": {"c": [1.0, -math.inf]}, "d": 2}, as_json=True, title="x")
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": None,
+        "b": {"c": [1.0, None]},
+        "d": 2,
+    }
+
+
+def test_a_long_mapping_is_cut_for_people_only(capsys):
+    result = {"propensities": {str(k): 1.0 for k in range(1, 31)}}
+    emit(result, as_json=False, title="x")
+    assert "12 1, … 18 more" in capsys.readouterr().out
+    emit(result, as_json=True, title="x")
+    assert json.loads(capsys.readouterr().out) == result
+
+
+def test_a_wrong_setting_names_the_file_it_is_in(capsys, lake, tmp_path):
+    config = tmp_path / "c1.toml"
+    for text, words in (("bogus = 1", "c1.toml: every key"), ("hidden = 3", "as in [64, 32]")):
+        config.write_text(text)
+        train = ("train", "--lake", lake, "--run", tmp_path / "run", "--config", config)
+        code, _, err = call(capsys, *train)
+        assert code == 2
+        assert words in err
+
+
+def test_the_overview_counts_what_the_views_show(capsys, lake):
+    with open_lake(lake).commit("test") as change:
+        for source in ("a", "b"):
+            rows = pa.table({"query_id": [7], "key": ["7"]})
+            change.write("queries", rows, source=source)
+    _, out, _ = call(capsys, "sql", "--lake", lake)
+    assert re.search(r"^  queries +1  ", out, re.MULTILINE)
+
+
+def test_max_grade_is_checked(capsys, lake, tmp_path):
+    asked = ("evaluate", "--run", tmp_path, "--lake", lake, "--max-grade", "31")
+    code, _, err = call(capsys, *asked)
+    assert code == 2
+    assert "from 1 to 30" in err

@@ -18,6 +18,7 @@ CORE = {
     "errors",
     "config",
     "progress",
+    "results",
     "lake",
     "lake_info",
     "transform",

@@ -301,3 +301,39 @@ def test_info_adds_up(root):
     assert info["bytes"] == {"judgments": sum(p.stat().st_size for p in lake.paths("judgments"))}
     assert info["transform"] == {"kind": "standardise", "features": 2}
     json.dumps(info)
+
+
+def test_info_counts_a_query_of_several_sources_once(root):
+    ids = ([7, 8], [8, 9])
+    with open_lake(root).commit("facts") as change:
+        for i, found in enumerate(ids):
+            rows = pa.table({"query_id": found, "key": [str(q) for q in found]})
+            change.write("queries", rows, source=f"{i}.tsv")
+    assert describe(open_lake(root))["rows"]["queries"] == 3
+
+
+def test_a_failed_commit_leaves_no_folder(root):
+    def fail():
+        with open_lake(root).commit("x") as change:
+            change.write("lists", TABLES["lists"].arrow().empty_table(), bucket=0, period="all")
+            change.new_file("rejects")
+            raise ZeroDivisionError
+
+    before = sorted(root.rglob("*"))
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "another file"])
+def test_a_damaged_file_is_named(root, damage):
+    path = open_lake(root).paths("judgments")[0]
+    match damage:
+        case "gone":
+            path.unlink()
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-9])
+        case _:
+            pq.write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(DataError, match=r"readable Parquet(.|\n)*judgments.*\.parquet"):
+        open_lake(root).read("judgments")

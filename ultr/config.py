@@ -29,9 +29,25 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     Raises:
         UsageError: an unknown key (the known ones are listed), a missing one, or a wrong type.
     """
-    assert dataclasses.is_dataclass(cls)  # noqa: S101  a programming error, not a user's
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    checked = typed_values(cls, values, where=where)
+    for name, field in _fields(cls).items():
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        if required and name not in values:
+            raise UsageError(
+                f"{where}: the key {name!r} is required", got="no such key", hint=f"add {name} = …"
+            )
+    return cls(**checked)
+
+
+def typed_values(cls: type[Any], values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Check names and types of some of the fields of `cls`, as one of several sources gives them.
+
+    Raises:
+        UsageError: an unknown key (the known ones are listed), or a wrong type.
+    """
+    hints, fields = typing.get_type_hints(cls), _fields(cls)
     for key in values:
         if key not in fields:
             close = difflib.get_close_matches(key, fields, n=1)
@@ -41,16 +57,12 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
                 hint=(f"did you mean {close[0]!r}? " if close else "")
                 + f"known keys: {', '.join(sorted(fields))}",
             )
-    for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if required and name not in values:
-            raise UsageError(
-                f"{where}: the key {name!r} is required", got="no such key", hint=f"add {name} = …"
-            )
-    checked = {k: _coerce(v, hints[k], where=f"{where}: {k}") for k, v in values.items()}
-    return cls(**checked)
+    return {k: _coerce(v, hints[k], where=f"{where}: {k}") for k, v in values.items()}
+
+
+def _fields(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    assert dataclasses.is_dataclass(cls)  # noqa: S101  a programming error, not a user's
+    return {f.name: f for f in dataclasses.fields(cls) if f.init}
 
 
 def parse_assignments(assignments: Sequence[str], *, option: str = "--set") -> dict[str, Any]:
@@ -60,16 +72,28 @@ def parse_assignments(assignments: Sequence[str], *, option: str = "--set") -> d
         UsageError: an item without `=`.
     """
     out: dict[str, Any] = {}
+    for key, text in split_assignments(assignments, option=option).items():
+        try:
+            out[key] = json.loads(text)
+        except json.JSONDecodeError:
+            out[key] = text
+    return out
+
+
+def split_assignments(assignments: Sequence[str], *, option: str) -> dict[str, str]:
+    """Turn `["q=7", "name=x"]` into a mapping of texts.
+
+    Raises:
+        UsageError: an item without `=`.
+    """
+    out = {}
     for item in assignments:
         key, sep, text = item.partition("=")
         if not sep or not key:
             raise UsageError(
                 f"{option} takes KEY=VALUE", got=item, hint=f"for example {option} n=1"
             )
-        try:
-            out[key.strip()] = json.loads(text)
-        except json.JSONDecodeError:
-            out[key.strip()] = text
+        out[key.strip()] = text
     return out
 
 
@@ -106,6 +130,9 @@ def _coerce(value: Any, hint: Any, *, where: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         inner = args[0] if args else Any
         return tuple(_coerce(v, inner, where=where) for v in value)
+    if origin is tuple:
+        example = {int: "[64, 32]", str: '["a", "b"]'}.get(args[0] if args else Any, "[…]")
+        raise _wrong(where, value, f"a list, as in {example}")
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_mapping(typing.cast(type[Any], hint), value, where=where)
     if origin is dict and isinstance(value, Mapping):

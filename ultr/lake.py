@@ -159,7 +159,10 @@ class Lake:
         if not paths:
             return schema.empty_table()
         # ParquetFile, not read_table: a path may hold `=` without being a hive partition to add.
-        parts = [pq.ParquetFile(p).read(columns=schema.names) for p in paths]
+        parts = []
+        for path in paths:
+            with readable_parquet(path):
+                parts.append(pq.ParquetFile(path).read(columns=schema.names).select(schema.names))
         return pa.concat_tables(parts)
 
     def table(self, name: str) -> pl.LazyFrame:
@@ -306,9 +309,12 @@ class Commit:
         _write_manifest(self.root, self.manifest)
 
     def discard(self) -> None:
-        """Delete what was written."""
+        """Delete what was written, and the folders that are left empty."""
         for path in self._written:
             path.unlink(missing_ok=True)
+            for folder in path.relative_to(self.root).parents[:-1]:
+                with contextlib.suppress(OSError):  # not empty, or gone already
+                    (self.root / folder).rmdir()
 
 
 def open_lake(path: str | Path) -> Lake:
@@ -359,6 +365,38 @@ def create_lake(path: str | Path) -> Lake:
         if not (root / MANIFEST).exists():
             _write_manifest(root, Manifest())
     return open_lake(root)
+
+
+def lake_around(path: Path) -> Path | None:
+    """The lake that a file lies in or would lie in, None outside of any.
+
+    A folder counts by what a lake has beside its manifest, so that a damaged one is known too and
+    the `manifest.json` of other programs is not taken for one.
+    """
+    for folder in (path.parent.resolve() / path.name).parents:
+        if (folder / MANIFEST).is_file() and any(
+            (folder / name).exists() for name in (LOCK, *TABLES)
+        ):
+            return folder
+    return None
+
+
+@contextlib.contextmanager
+def readable_parquet(path: Path) -> Iterator[None]:
+    """Around reading one Parquet file of a lake.
+
+    Raises:
+        DataError: the file is gone or damaged.
+    """
+    try:
+        yield
+    except (OSError, KeyError, pa.ArrowException) as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        raise DataError(
+            "every file that the lake's manifest names must be readable Parquet",
+            got=f"{path}: {type(error).__name__}: {first}",
+            hint="restore the file from a backup, or ingest into a new lake",
+        ) from error
 
 
 @contextlib.contextmanager

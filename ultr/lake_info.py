@@ -7,22 +7,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ultr.lake import Lake
-from ultr.schema import SCHEMA_VERSION, TABLES
+from ultr.schema import ONE_ROW_PER_KEY, SCHEMA_VERSION, TABLES
 from ultr.staleness import stale_inputs
 
 
 def describe(lake: Lake) -> dict[str, Any]:
-    """Describe a lake without reading its rows.
+    """Describe a lake, reading of its rows only the ids of queries and documents.
 
     Returns:
         `schema_version commits rows files bytes first_period last_period periods sources
         sources_by_format ids stale replaced_files replaced_bytes` and, where there are such,
         `privacy log_features features transform judgments lists`. Rows, files and bytes (on disk)
-        are per table; the first and last period are those of sessions, `periods` those that
-        `ultr lists` keeps apart; `stale` names tables that changed since then.
+        are per table; rows are those of its view, where a query of several sources is one; the
+        first and last period are those of sessions, `periods` those that `ultr lists` keeps apart;
+        `stale` names tables that changed since then.
 
     Example:
         >>> describe(ultr.open_lake("lake"))["rows"]["sessions"]  # doctest: +SKIP
@@ -39,7 +41,7 @@ def describe(lake: Lake) -> dict[str, Any]:
     info: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "commits": manifest.version,
-        "rows": {name: lake.rows(name) for name in held},
+        "rows": {name: view_rows(lake, name) for name in held},
         "files": {name: len(lake.files(name)) for name in held},
         "bytes": {name: _bytes(lake, name) for name in held},
         **_first_and_last(lake),
@@ -88,6 +90,14 @@ def _range(path: Path) -> Iterator[str]:
         statistics = footer.row_group(group).column(column).statistics
         if statistics is not None and statistics.has_min_max:
             yield from (statistics.min, statistics.max)
+
+
+def view_rows(lake: Lake, table: str) -> int:
+    """Rows of a table as its view has them: what several sources brought counts once."""
+    if table not in ONE_ROW_PER_KEY or len(lake.files(table)) < 2:
+        return lake.rows(table)
+    key = TABLES[table].key[0]
+    return len(pc.unique(lake.read(table, columns=[key])[key]))
 
 
 def _bytes(lake: Lake, table: str) -> int:

@@ -321,3 +321,6 @@ TABLES: dict[str, Table] = {
         LISTS,
     )
 }
+
+ONE_ROW_PER_KEY = frozenset({QUERIES.name, DOCUMENTS.name})
+"""Tables that each source writes by itself, so that a row may stand in several files."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ultr.errors import DataError
 from ultr.moments import Moments, total_moments
@@ -154,10 +154,10 @@ class Transform:
         )
 
     def _check(self, features: NDArray[Any]) -> None:
-        if features.shape[-1] != len(self.mean):
+        if not features.shape or features.shape[-1] != len(self.mean):
             raise DataError(
                 f"the transform was fitted on {len(self.mean)} features",
-                got=f"{features.shape[-1]} features",
+                got=f"an array of shape {list(features.shape)}",
                 hint="give the same columns in the same order as in training",
             )
 
@@ -173,6 +173,47 @@ class Transform:
         logged = x[..., is_logged]
         out[..., is_logged] = np.sign(logged) * np.log1p(np.abs(logged))
         return out
+
+
+def as_matrix(features: ArrayLike) -> NDArray[np.floating[Any]]:
+    """`[N, F]` numbers, from whatever a caller has.
+
+    Raises:
+        DataError: another shape, or values that are not numbers.
+    """
+    try:
+        matrix = np.asarray(features)
+        if not np.issubdtype(matrix.dtype, np.floating):
+            matrix = matrix.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise _not_a_matrix(str(error)) from error
+    if matrix.ndim != 2:
+        raise _not_a_matrix(f"an array of shape {list(matrix.shape)}")
+    return matrix
+
+
+def as_groups(query: ArrayLike, *, size: int) -> NDArray[np.int32]:
+    """`[N]` which query each of `size` documents belongs to.
+
+    Raises:
+        DataError: another shape, or not whole numbers.
+    """
+    groups = np.asarray(query)
+    if groups.shape != (size,) or not np.issubdtype(groups.dtype, np.integer):
+        raise DataError(
+            "query is [N], a whole number for each row of the features",
+            got=f"{groups.dtype} of shape {list(groups.shape)} for {size} rows",
+            hint="number the queries: np.unique(keys, return_inverse=True)[1]",
+        )
+    return groups.astype(np.int32)
+
+
+def _not_a_matrix(got: str) -> DataError:
+    return DataError(
+        "features are [N, F]: a row of numbers for each document",
+        got=got,
+        hint="give a 2-dimensional array; one document is features[None, :]",
+    )
 
 
 def standardised_by_query(x: NDArray[np.floating[Any]], query: NDArray[Any]) -> Array:

@@ -216,3 +216,13 @@ def test_features_need_a_log(tmp_path):
     create_lake(tmp_path / "lake")
     with pytest.raises(DataError, match="ultr ingest"):
         add_features(tmp_path / "lake", source=parquet(tmp_path, table()))
+
+
+def test_a_damaged_log_is_told(tmp_path, lake):
+    pl.DataFrame({"query_id": [7], "doc_id": [1], "a": [0.5]}).write_parquet(tmp_path / "f.parquet")
+    path = open_lake(lake).paths("sessions")[0]
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(b ^ 0x5A for b in data[4 : len(data) // 2])
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="readable Parquet"):
+        add_features(lake, source=tmp_path / "f.parquet")

@@ -1,6 +1,9 @@
 """Judgments: three formats, one table; wrong grades are refused without touching the lake."""
 
+import gzip
+
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from ultr.errors import DataError
@@ -131,3 +134,35 @@ def test_judgments_need_a_log(tmp_path):
     (tmp_path / "q.txt").write_text("7 0 1 4\n")
     with pytest.raises(DataError, match="ultr ingest"):
         add_judgments(tmp_path / "lake", source=tmp_path / "q.txt", format="qrels")
+
+
+@pytest.mark.parametrize("grade", [[[1], [2], [3]], [{"a": 1}] * 3, [0, 2, 31], [0, 1, 2000]])
+def test_grades_that_are_none(tmp_path, lake, grade):
+    pl.DataFrame({**TABLE, "grade": grade}).write_parquet(tmp_path / "j.parquet")
+    refused(lake, tmp_path / "j.parquet", "from 0 to 30")
+
+
+@pytest.mark.parametrize("key", ["x", [7], None])
+def test_a_key_that_does_not_fit_names_the_file(tmp_path, lake, key):
+    frame = {"query_id": [key], "doc_id": [1], "grade": [1]}
+    pl.DataFrame(frame).write_parquet(tmp_path / "j.parquet")
+    refused(lake, tmp_path / "j.parquet", r"j\.parquet(.|\n)*keys that the log has")
+
+
+def test_compressed_qrels(tmp_path, lake):
+    text = b"7 0 1 4\n7 0 2 2\n8 0 3 0\n"
+    packed = {"q.gz": gzip.compress(text), "q.txt": pa.Codec("zstd").compress(text, asbytes=True)}
+    for name, data in packed.items():
+        (tmp_path / name).write_bytes(data)
+        add_judgments(lake, source=tmp_path / name, format="qrels")
+        assert stored(lake) == SORTED
+        (tmp_path / name).write_bytes(data[:-6])
+        with pytest.raises(DataError, match=name):
+            add_judgments(lake, source=tmp_path / name, format="qrels")
+
+
+def test_a_damaged_log_is_told(tmp_path, lake):
+    pl.DataFrame(TABLE).write_parquet(tmp_path / "j.parquet")
+    path = open_lake(lake).paths("sessions")[0]
+    path.write_bytes(path.read_bytes()[:100])
+    refused(lake, tmp_path / "j.parquet", r"readable Parquet(.|\n)*sessions")

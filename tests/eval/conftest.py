@@ -38,6 +38,9 @@ class FakeRun:
             return (doc_id % 7).astype(np.float32)
         return self.score(features, query_id)
 
+    def is_known(self, query_id, doc_id):
+        return np.full(len(query_id), len(doc_id) > 0)
+
     def list_logits(self, data):
         query_id = data.query_id[data.doc_query]
         features = data.features if self.config["reads"] == "features" else None

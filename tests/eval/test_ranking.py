@@ -203,3 +203,10 @@ def test_scores_must_be_finite(bad):
 def test_grades_above_the_scale_are_refused():
     with pytest.raises(DataError, match="--max-grade 3"):
         one([1, 0], [3, 0], max_grade=2)
+
+
+@pytest.mark.parametrize("top", [31, 2000])
+def test_a_grade_whose_gain_has_no_digits_left_is_refused(top):
+    with pytest.raises(DataError, match=f"up to 30(.|\\n)*{top}(.|\\n)*next: correct"):
+        one([1, 0], [top, 0], max_grade=top)
+    assert one([1, 0], [30, 0], max_grade=30)["ndcg@1"] == pytest.approx(1)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ultr.cli import main
 from ultr.errors import UsageError
 from ultr.jobs import JOBS, run_job
+from ultr.jobs.nightly import stages
+from ultr.jobs.nightly_config import NightlyConfig, plan
 from ultr.jobs.stages import STATE, SUMMARY
 from ultr.lake import open_lake
 
@@ -76,6 +79,30 @@ def test_bad_data_fails_at_its_stage_and_the_next_run_starts_there(place):
     assert statuses(summary) == {"ingest": "failed"}
     bad.unlink()
     assert nightly(place)["ok"]
+
+
+def test_a_failure_is_told_once(place, capsys):
+    (place / "logs" / "day1.tsv").write_text("not a log\n" * 500)
+    sets = [f"--set={k}={place / k}" for k in ("logs", "lake", "work")]
+    with pytest.raises(SystemExit) as stop:
+        main(["job", "nightly", "--config", str(PIPELINES / "nightly.toml"), *sets])
+    out, err = capsys.readouterr()
+    assert stop.value.code == 1
+    assert (out + err).count("next:") == 1
+
+
+def test_a_corrected_mapping_and_missing_values_reach_their_stages(place):
+    mapping = place / "mapping.toml"
+    mapping.write_text("[columns]\n")
+    table = {"ingest": {"format": "table", "mapping": str(mapping)}}
+    features = {"source": str(place / "f.parquet"), "allow_missing": True}
+    folders = {k: place / k for k in ("logs", "lake", "work")}
+    typed = plan(NightlyConfig(**folders, **table, features=features), "test")
+    assert typed.features.allow_missing
+    ingest, *_ = stages(typed)
+    before = ingest.inputs()
+    mapping.write_text("[columns]\nquery = 'q'\n")
+    assert ingest.inputs() != before
 
 
 def test_no_logs_are_told(tmp_path):

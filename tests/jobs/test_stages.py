@@ -118,10 +118,11 @@ def test_half_a_result_does_not_pass_for_the_old_one(chain):
     assert statuses(chain()) == ["done", "done"]
 
 
-def test_a_broken_state_says_what_to_do(chain):
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"first": 3}', '{"first": {"mark": ""}}'])
+def test_a_broken_state_says_what_to_do(chain, content):
     chain()
     state = chain.root / "work" / STATE
-    state.write_text("{")
+    state.write_text(content)
     with pytest.raises(DataError, match="delete"):
         chain()
 
@@ -163,7 +164,13 @@ def test_a_killed_job_goes_on_at_the_stage_that_did_not_end(tmp_path):
     )
     call = [sys.executable, str(script), str(tmp_path)]
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    summary = tmp_path / "work" / SUMMARY
+    summary.parent.mkdir()
+    summary.write_text('{"ok": true}')  # of an earlier run
     assert subprocess.run([*call, "kill"], env=environment, check=False).returncode == 9
+    left = json.loads(summary.read_text())
+    assert (left["ok"], left["exit_code"]) == (False, None)
+    assert "did not end" in left["error"]
     done = subprocess.run([*call, "go"], env=environment, check=True, capture_output=True)
     assert done.stdout.strip() == b"True"
     assert (tmp_path / "ran").read_text().split() == ["one", "two", "two", "three"]

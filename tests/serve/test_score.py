@@ -1,9 +1,11 @@
 """Scores in bulk: of a lake and of a feature file."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +13,7 @@ from ultr.cli import main
 from ultr.data import load_lists
 from ultr.errors import DataError, UsageError
 from ultr.eval.evaluate import evaluate
-from ultr.lake import create_lake
+from ultr.lake import create_lake, open_lake
 from ultr.serve import score as module
 from ultr.serve.score import score
 from ultr.train import fit
@@ -176,7 +178,9 @@ def test_a_column_per_feature_is_found_by_name(run, arrays, tmp_path):
 def test_a_document_without_features_is_scored_as_the_mean(run, arrays, tmp_path):
     values = [None, *arrays["features"].reshape(-1, 2).tolist()[1:]]
     source = feature_file(tmp_path / "f.parquet", arrays, features=values)
-    score(run, features=source, out=tmp_path / "s.parquet")
+    with pytest.raises(DataError, match=r"f\.parquet: query 'q0', document 'd0'"):
+        score(run, features=source, out=tmp_path / "s.parquet")
+    score(run, features=source, out=tmp_path / "s.parquet", allow_missing=True)
     mean = run.score(np.array([[0.5, 0.0]], np.float32))[0]
     assert scores_of(tmp_path / "s.parquet")["q0", "d0"] == pytest.approx(mean)
 
@@ -195,6 +199,12 @@ N = 3 * QUERIES
         ({"doc_id": None}, "no column doc_id"),
         ({"query_id": [None] * N}, "null"),
         ({"query_id": [], "doc_id": [], "features": []}, "no rows"),
+        ({"features": [[1.0, 2.0]] * (N - 1) + [[1.0, np.inf]]}, "finite(.|\n)*query 'q11'"),
+        ({"features": [[1.0, 1e300]] + [[1.0, 2.0]] * (N - 1)}, "finite"),
+        ({"features": [[np.nan, np.nan]] * N}, "allow-missing"),
+        ({"features": [[1.0, None]] * N}, "allow-missing"),
+        ({"doc_id": ["d0", "d0", *(f"d{i}" for i in range(2, N))]}, "comes once(.|\n)*'d0'"),
+        ({"query_id": ["q1", "q2", "q1", *["q3"] * (N - 3)]}, "side by side(.|\n)*'q1'"),
     ],
 )
 def test_a_wrong_feature_file_is_told_and_writes_nothing(run, arrays, tmp_path, columns, words):
@@ -225,6 +235,67 @@ def test_a_failure_on_the_way_leaves_the_old_scores(lake, run, tmp_path, monkeyp
         score(run, lake=lake, out=out)
     assert out.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_query_that_comes_back_in_a_later_block_is_told(
+    run, arrays, tmp_path, batch, monkeypatch
+):
+    monkeypatch.setattr(module, "_BATCH", batch)
+    ids = [*(f"q{i // 3}" for i in range(N - 1)), "q0"]
+    source = feature_file(tmp_path / "f.parquet", arrays, query_id=ids)
+    with pytest.raises(DataError, match="side by side"):
+        score(run, features=source, out=tmp_path / "s.parquet")
+
+
+def test_a_result_never_replaces_what_it_is_made_from(run, lake, arrays, tmp_path):
+    source = feature_file(tmp_path / "f.parquet", arrays)
+    owned = [source, lake / "manifest.json", lake / "candidates" / "new.parquet"]
+    owned += [run.root / "propensities.parquet", run.root / "checkpoint" / "new.parquet"]
+    before = {p: p.read_bytes() for p in owned if p.exists()}
+    for out in owned:
+        with pytest.raises(UsageError, match=r"into a lake|made from"):
+            score(run, features=source, out=out)
+    assert {p: p.read_bytes() for p in owned if p.exists()} == before
+
+
+def test_scores_as_csv_and_nothing_else(run, lake, arrays, tmp_path):
+    score(run, lake=lake, out=tmp_path / "s.csv")
+    table = pa.csv.read_csv(tmp_path / "s.csv")
+    rows = zip(*(table[c].to_pylist() for c in ("query_id", "doc_id", "score")), strict=True)
+    assert {(q, d): s for q, d, s in rows} == pytest.approx(wanted(arrays, run), rel=1e-6)
+    with pytest.raises(UsageError, match="as its name says"):
+        score(run, lake=lake, out=tmp_path / "s.txt")
+
+
+def test_a_table_ranker_says_what_it_knows(table_run, lake, tmp_path):
+    counts = {"known_documents": 3 * QUERIES, "of_documents": 3 * QUERIES}
+    assert score(table_run, lake=lake, out=tmp_path / "s.parquet").items() >= counts.items()
+    shutil.copytree(lake, tmp_path / "other")
+    with open_lake(tmp_path / "other").commit("test") as change:
+        for file in open_lake(lake).files("candidates"):
+            table = pq.ParquetFile(lake / file.path).read()
+            ids = pa.array(table["doc_id"].to_numpy() + 1000)
+            change.remove("candidates", lambda f, path=file.path: f.path == path)
+            change.write("candidates", table.set_column(1, "doc_id", ids), **file.keys)
+    with pytest.raises(DataError, match="none of the 36 documents"):
+        score(table_run, lake=tmp_path / "other", out=tmp_path / "new.parquet")
+    assert not (tmp_path / "new.parquet").exists()
+    with pytest.raises(DataError, match="none of the"):
+        evaluate(table_run, lake=tmp_path / "other")
+
+
+def test_a_damaged_lake_is_told(run, lake, tmp_path):
+    shutil.copytree(lake, tmp_path / "lake")
+    for table in ("candidates", "lists"):
+        path = open_lake(tmp_path / "lake").paths(table)[0]
+        path.write_bytes(path.read_bytes()[:100])
+        for use in (
+            lambda: score(run, lake=tmp_path / "lake", out=tmp_path / "s.parquet"),
+            lambda: load_lists(tmp_path / "lake"),
+        ):
+            with pytest.raises(DataError, match=r"readable Parquet(.|\n)*\.parquet"):
+                use()
 
 
 def test_a_table_ranker_cannot_score_a_feature_file(table_run, arrays, tmp_path):

@@ -3,6 +3,8 @@
 import duckdb
 import pytest
 
+from ultr.errors import DataError
+from ultr.sql import run_checks
 from ultr.sql.named import checks
 
 PAGES = "sessions(source, ordinal, doc_id, position, click, dwell_s, media_type, height_px)"
@@ -144,3 +146,12 @@ def test_fires_on_bad_rows(name, relations):
 
 def test_every_check_is_tested():
     assert set(CASES) == {c.name for c in checks()}
+
+
+def test_a_damaged_file_is_told(lake):
+    path = lake.paths("sessions")[0]
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(b ^ 0x5A for b in data[4 : len(data) // 2])
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="readable Parquet"):
+        run_checks(lake)

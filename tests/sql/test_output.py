@@ -6,6 +6,7 @@ from datetime import datetime
 import pyarrow.parquet as pq
 import pytest
 
+from ultr.cli import main
 from ultr.errors import DataError, UsageError
 from ultr.sql.output import TABLE_ROWS, write_query
 
@@ -106,7 +107,7 @@ def test_a_failed_query_leaves_the_old_file(lake, tmp_path):
 def test_parquet_needs_a_file_and_a_file_needs_a_folder(lake, tmp_path):
     with pytest.raises(UsageError, match="--out"):
         write_query(lake.root, "select 1", given={}, form="parquet")
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="is not a folder"):
         write_query(lake.root, "select 1", given={}, out=tmp_path / "none" / "x.csv")
 
 
@@ -114,3 +115,62 @@ def test_named_queries_take_parameters(lake, capsysbinary):
     write_query(lake.root, None, name="top_queries", given={"top": 1}, form="json")
     (found,) = json.loads(capsysbinary.readouterr().out)
     assert found["query"] == "seven"
+
+
+def test_a_name_says_the_format(lake, tmp_path, capsysbinary):
+    with pytest.raises(UsageError, match="--format"):
+        written(lake, capsysbinary, "select 1 as a", out=tmp_path / "x.foo")
+    assert not list(tmp_path.glob("x.foo*"))
+    written(lake, capsysbinary, "select 1 as a", out=tmp_path / "x.foo", form="csv")
+    assert (tmp_path / "x.foo").read_text() == "a\n1\n"
+    written(lake, capsysbinary, "select 1 as a", out=tmp_path / "x.txt")
+    assert (tmp_path / "x.txt").read_text().endswith("1 row\n")
+
+
+def test_a_result_never_replaces_a_lake(lake, capsysbinary):
+    before = (lake.root / "manifest.json").read_bytes()
+    for name in ("manifest.json", "sessions/x.json"):
+        with pytest.raises(UsageError, match="into a lake"):
+            written(lake, capsysbinary, "select 1 as a", out=lake.root / name)
+    assert (lake.root / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "values", "found"),
+    [
+        ("select query_id from queries where query_id = $q", "q=7", [7]),
+        ("select query_id from queries where key = $q", "q=seven", [7]),
+        ("select query_id from queries where coalesce(text, '7') = $q", "q=7", [7]),
+        ("select query_id from queries order by 1 limit $n", "n=1", [7]),
+        (
+            "select query_id from queries where $q is null or query_id = $q order by 1",
+            "q=null",
+            [7, 8],
+        ),
+        ("select $n::int + 1", "n=1", [2]),
+        ("select count(*) from sessions where shown_at > $t", "t=2026-01-01 12:00", [3]),
+    ],
+)
+def test_parameters_fit_what_they_stand_beside(lake, capsysbinary, sql, values, found):
+    main(["sql", sql, "--lake", str(lake.root), "--param", values, "--format", "csv"])
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    assert [int(line) for line in lines[1:]] == found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["select * from queries where query_id = $q", "--param", "q=seven"],
+        ["--name", "top_queries", "--param", "top=many"],
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_a_wrong_call(lake, capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["sql", "--lake", str(lake.root), *arguments])
+    assert stop.value.code == 2
+    assert arguments[-1] in capsys.readouterr().err
+
+
+def test_data_that_cannot_be_cast_is_not_the_parameters_fault(lake):
+    with pytest.raises(DataError):
+        write_query(lake.root, "select key::int from queries where query_id = $q", given={"q": "7"})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import shutil
 from dataclasses import replace
 
 import jax
@@ -14,6 +17,8 @@ import pytest
 
 import ultr
 from ultr.errors import DataError, UsageError
+from ultr.eval.held_out import click_metrics
+from ultr.eval.propensity import propensity_rmse
 from ultr.train import TrainConfig
 from ultr.train.device import on_device
 from ultr.train.phases import effective_clicks, explains_better
@@ -52,6 +57,43 @@ def test_dla_finds_the_planted_examination_and_relevance(run, log):
 def test_the_weights_form_finds_it_too(log, tmp_path):
     run = ultr.fit(log[0], run=tmp_path / "run", correction="weights", **QUICK)
     assert rmse(run) < 0.06
+
+
+def shifted(data, by, lists=slice(None)):
+    """The same pages with their positions `by` lower, in some of the lists."""
+    position = data.position.copy()
+    position[lists] += by
+    return dataclasses.replace(data, position=position)
+
+
+def test_only_positions_of_the_log_have_propensities(log, tmp_path):
+    data = shifted(log[0], 10)
+    run = ultr.fit(data, run=tmp_path / "run", **QUICK)
+    found = run.propensities
+    assert found["position"].to_pylist() == [11, 12, 13, 14, 15]
+    np.testing.assert_allclose(found["propensity"], EXAMINATION, atol=0.08)
+    assert list(run.summary["propensities"]) == ["11", "12", "13", "14", "15"]
+    truth = [0.5] * 10 + (0.4 * EXAMINATION).tolist()
+    error = propensity_rmse(found["propensity"], truth, position=found["position"].to_numpy())
+    assert error == pytest.approx(rmse(run))
+    again = ultr.fit(
+        data, run=tmp_path / "ipw", method="ipw", propensities=run.root / "propensities.parquet",
+        **QUICK | {"evaluations": 1},
+    )  # fmt: skip
+    np.testing.assert_allclose(again.propensities["propensity"], found["propensity"], rtol=1e-5)
+
+
+def test_sessions_of_positions_that_training_never_saw_are_left_out(run, log):
+    data = log[0]
+    plain = click_metrics(run, data, split="test")
+    is_test = data.query_split[data.list_query] == 2
+    lower = np.flatnonzero(is_test)[:3]
+    got = click_metrics(run, shifted(data, 5, lower), split="test")
+    assert got["n_sessions_of_unknown_positions"] == data.sessions[lower].sum()
+    assert got["n_sessions"] + data.sessions[lower].sum() == plain["n_sessions"]
+    assert "n_sessions_of_unknown_positions" not in plain
+    with pytest.raises(DataError, match="never saw"):
+        click_metrics(run, shifted(data, 5), split="test")
 
 
 def test_without_position_bias_dla_equals_naive(planted, tmp_path):
@@ -231,7 +273,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ({"relative_propensity": [1, 0.5]}, "positions 1 to 5"),
+            ({"relative_propensity": [1, 0.5]}, "every position of the log"),
             ({"relative_propensity": [1, 0.5, 0.4, 0, 0.1]}, "above 0"),
             ({"examination": [1]}, "must be readable"),
         ],
@@ -250,10 +292,77 @@ class TestErrors:
         with pytest.raises(DataError, match=r"step \d+ of epoch \d+"):
             ultr.fit(log[0], run=tmp_path / "run", ranker_rate=1e30, documents_per_batch=128)
 
+    @pytest.mark.parametrize(
+        ("name", "content", "words"),
+        [
+            ("transform.json", "{}", "transform.json: KeyError"),
+            ("transform.json", None, "transform.json: FileNotFoundError"),
+            ("config.json", "{}", "config.json: KeyError"),
+            ("config.json", '{"settings": {"ranker": "oak"}}', "config.json: UsageError"),
+            ("summary.json", "[]", "summary.json: TypeError"),
+            ("summary.json", "{", "summary.json: JSONDecodeError"),
+            ("checkpoint/_METADATA", "{}", "1 files (.|\n)*checkpoint/_METADATA"),
+            ("checkpoint.json", None, "checkpoint.json"),
+        ],
+    )
+    def test_a_damaged_file_of_a_run_is_named(self, run, tmp_path, name, content, words):
+        shutil.copytree(run.root, tmp_path / "run")
+        path = tmp_path / "run" / name
+        if content is None:
+            path.unlink()
+        else:
+            path.write_text(content)
+        with pytest.raises(DataError, match=words):
+            ultr.open_run(tmp_path / "run")
+
+    def test_lost_propensities_are_told(self, run, tmp_path):
+        shutil.copytree(run.root, tmp_path / "run")
+        (tmp_path / "run" / "propensities.parquet").write_bytes(b"")
+        with pytest.raises(DataError, match=r"propensities\.parquet"):
+            _ = ultr.open_run(tmp_path / "run").propensities
+
+    @pytest.mark.parametrize(
+        "features", [np.zeros(5), np.zeros((1, 2, 5)), [1.0] * 5, [["x"] * 5], [[1.0], [1.0, 2.0]]]
+    )
+    def test_features_are_a_matrix(self, run, features):
+        with pytest.raises(DataError, match=r"\[N, F\]"):
+            run.score(features)
+
+    def test_features_may_be_lists_of_whole_numbers(self, run):
+        rows = [[1, 2, 3, 4, 5], [0, 0, 0, 0, 0]]
+        assert run.score(rows).tolist() == run.score(np.array(rows, np.float32)).tolist()
+        with pytest.raises(DataError, match="query is"):
+            run.score(rows, np.zeros(3, int))
+
+    @pytest.mark.parametrize("below", ["", "run"])
+    def test_a_run_needs_a_folder(self, log, tmp_path, below):
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(UsageError, match="needs a folder"):
+            ultr.fit(log[0], run=tmp_path / "file" / below, **QUICK)
+        assert (tmp_path / "file").read_text() == "mine"
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("seed", [-1, 2**32]),
+            ("hidden", [(0,), (64, -4)]),
+            ("weight_decay", [-1.0, math.nan, math.inf]),
+            ("max_weight", [math.nan, math.inf, 0.5]),
+            ("clip_norm", [0.0, math.nan, math.inf]),
+            ("averaging", [math.nan, 1.0, -0.1]),
+            ("min_steps", [-1]),
+            ("propensity_rate", [0.0, 1e6, math.nan]),
+            ("ranker_rate", [-1.0, math.nan, math.inf]),
+            ("documents_per_batch", [0]),
+        ],
+    )
+    def test_settings_out_of_range(self, name, values):
+        for value in values:
+            with pytest.raises(UsageError, match=f"{name} must be"):
+                TrainConfig(**{name: value})
+
     @pytest.mark.parametrize("damage", ["no summary", "checkpoint cut short", "nothing"])
     def test_a_damaged_run(self, log, tmp_path, damage):
-        import shutil
-
         root = tmp_path / "run"
         if damage != "nothing":
             ultr.fit(log[0], run=root, **QUICK | {"evaluations": 1})

@@ -32,7 +32,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Of a grade: 2^grade - 1, or the grade itself as in trec_eval.",
 )
-@click.option("--max-grade", type=click.IntRange(1, 60), help="Top of the grade scale, for ERR.")
+@click.option("--max-grade", type=int, help="Top of the grade scale, for ERR: 1 to 30.")
 @click.option("--per-query", type=_PATH, help="Write the metrics of each query as Parquet.")
 @json_option
 def command(

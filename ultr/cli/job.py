@@ -34,6 +34,7 @@ def command(name: str, config: Path, changes: tuple[str, ...], as_json: bool) ->
     summary = run_job(name, config, changes=parse_assignments(changes))
     shown = dict(summary)
     if not as_json:
+        shown.pop("error", None)  # said once, on standard error
         shown["stages"] = {
             s["stage"]: f"{s['status']} ({s['seconds']:.1f} s)" for s in summary["stages"]
         }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import click
+
+_ITEMS = 12
+"""Entries of a mapping that the summary for people shows."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -20,12 +25,23 @@ def emit(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
         title: the first line of the summary.
     """
     if as_json:
-        click.echo(json.dumps(result))
+        click.echo(json.dumps(finite(result)))
         return
     click.echo(title)
     width = max((len(k) for k in result), default=0)
     for name, value in result.items():
         click.echo(f"  {name:<{width}}  {_show(value)}")
+
+
+def finite(value: Any) -> Any:
+    """A value as JSON has it: what is not a finite number is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value
 
 
 def _show(value: Any) -> str:
@@ -36,5 +52,7 @@ def _show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {_show(v)}" for k, v in value.items()) or "none"
+        items = [f"{k} {_show(v)}" for k, v in itertools.islice(value.items(), _ITEMS)]
+        more = [f"… {len(value) - _ITEMS:,} more"] if len(value) > _ITEMS else []
+        return ", ".join(items + more) or "none"
     return str(value)

@@ -15,12 +15,19 @@ _PATH = click.Path(path_type=Path)
 @click.option("--run", required=True, type=_PATH, help="Folder of the run.")
 @click.option("--lake", type=_PATH, help="Score all candidates of this lake.")
 @click.option("--features", type=_PATH, help="Or a Parquet file: query_id, doc_id, features.")
-@click.option("--out", required=True, type=_PATH, help="Parquet file to write.")
+@click.option("--out", required=True, type=_PATH, help="Parquet or CSV file to write.")
+@click.option("--allow-missing", is_flag=True, help="NaN in --features means missing: the mean.")
 @json_option
 def command(
-    *, run: Path, lake: Path | None, features: Path | None, out: Path, as_json: bool
+    *,
+    run: Path,
+    lake: Path | None,
+    features: Path | None,
+    out: Path,
+    allow_missing: bool,
+    as_json: bool,
 ) -> None:
-    """Scores of a run, as Parquet with query_id, doc_id and score; higher ranks first.
+    """Scores of a run: query_id, doc_id and score as Parquet or CSV; higher ranks first.
 
     With --features the rows of a query stand side by side, and the ids are written as they came.
 
@@ -31,5 +38,7 @@ def command(
     """
     from ultr.serve.score import score
 
-    result = score(run, out=out, lake=lake, features=features, quiet=as_json)
+    result = score(
+        run, out=out, lake=lake, features=features, allow_missing=allow_missing, quiet=as_json
+    )
     emit(result, as_json=as_json, title=f"scored with {run}")

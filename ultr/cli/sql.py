@@ -12,7 +12,9 @@ import click
 @click.argument("statement", required=False, metavar="[SQL]")
 @click.option("--lake", type=click.Path(path_type=Path), help="The lake's folder.")
 @click.option("--name", help="A named query; --list shows them.")
-@click.option("--param", "parameters", multiple=True, metavar="K=V", help="Value for $K.")
+@click.option(
+    "--param", "parameters", multiple=True, metavar="K=V", help="Value for $K; null is NULL."
+)
 @click.option(
     "--format",
     "form",
@@ -63,10 +65,12 @@ def command(
     elif statement is None and name is None:
         click.echo(_overview(lake))
     else:
-        from ultr.config import parse_assignments
+        from ultr.config import split_assignments
         from ultr.sql.output import write_query
 
-        given = parse_assignments(parameters, option="--param")
+        # As text, which DuckDB casts to what it stands beside: a number may be meant as a key.
+        texts = split_assignments(parameters, option="--param")
+        given = {name: None if text == "null" else text for name, text in texts.items()}
         write_query(
             lake, statement, name=name, given=given, form=form, out=out, allow_files=allow_files
         )
@@ -91,13 +95,14 @@ def _names() -> str:
 
 def _overview(lake: Path) -> str:
     from ultr.lake import open_lake
+    from ultr.lake_info import view_rows
     from ultr.schema import TABLES
     from ultr.sql.named import views
 
     opened = open_lake(lake)
     width = max(map(len, TABLES))
     lines = ["Views:"]
-    lines += [f"  {n:<{width}}  {opened.rows(n):>12,}  {t.row}" for n, t in TABLES.items()]
+    lines += [f"  {n:<{width}}  {view_rows(opened, n):>12,}  {t.row}" for n, t in TABLES.items()]
     lines += [f"  {v.name:<{width}}  {'':>12}  {v.purpose}" for v in views()]
     return "\n".join([*lines, "", _names()])
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ultr.cli.output import emit, json_option
-from ultr.config import from_mapping, parse_assignments, read_toml
+from ultr.config import parse_assignments, read_toml, typed_values
 
 
 @click.command()
@@ -46,13 +46,19 @@ def command(
     """
     from ultr.train import TrainConfig, train_lake
 
-    settings = read_toml(config) if config is not None else {}
-    settings |= parse_assignments(assignments)
-    settings |= {name: value for name, value in chosen.items() if value is not None}
-    typed = from_mapping(TrainConfig, settings, where="ultr train")
+    given = parse_assignments(assignments)
+    given |= {name: value for name, value in chosen.items() if value is not None}
+    settings: dict[str, Any] = {}
+    if config is not None:
+        settings |= typed_values(TrainConfig, read_toml(config), where=str(config))
+    settings |= typed_values(TrainConfig, given, where="ultr train")
+    typed = TrainConfig(**settings)
     lines = (lambda _: None) if as_json else _show
     result = train_lake(lake=lake, run=run, config=typed, overwrite=overwrite, on_epoch=lines)
     emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
+    first = next(iter(result["propensities"]))
+    if first != "1":
+        click.echo(f"propensities are relative to position {first}: no page has 1", err=True)
 
 
 def _show(line: dict[str, Any]) -> None:

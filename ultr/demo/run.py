@@ -136,7 +136,7 @@ def _method(name: str, results: Results) -> Method:
         LABELS[name],
         difference=metrics.pop("difference", None),
         metrics=metrics,
-        propensities=tuple(training["propensities"]),
+        propensities=tuple(training["propensities"].values()),
         training=training,
     )
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ultr.etl.feature_groups import FILE, Layout, read_layout
 from ultr.etl.split import query_split
-from ultr.lake import Commit
+from ultr.lake import Commit, readable_parquet
 from ultr.transform import Transform, fit_transform
 
 _PAIR = ["query_id", "doc_id"]
@@ -171,7 +171,7 @@ def training_blocks(paths: list[Path], layout: Layout) -> Iterator[NDArray[np.fl
     """Raw features `[N, F]` that the transform is fitted on, from files of candidates."""
     columns = ["query_id", "period", "features"]
     for path in paths:
-        with pq.ParquetFile(path) as file:
+        with readable_parquet(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_CHUNK, columns=columns):
                 is_fitted = pa.array(query_split(batch["query_id"].to_numpy()) == 0)
                 if layout.is_timed:

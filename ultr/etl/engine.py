@@ -50,10 +50,12 @@ def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnecti
             got=str(error).splitlines()[0],
             hint="give more memory with --memory-gib, or free space on the disk",
         ) from error
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.ProgrammingError):  # our SQL is wrong, not the data
+            raise
         raise DataError(
             "every file that the lake's manifest names must be readable Parquet",
-            got=str(error).splitlines()[0],
+            got=f"{lake}: {str(error).splitlines()[0]}",
             hint="restore the file from a backup, or ingest into a new lake",
         ) from error
     finally:

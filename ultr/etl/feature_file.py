@@ -58,7 +58,7 @@ def copy_features(change: Commit, source: Path, *, allow_missing: bool) -> FileF
     def blocks() -> Iterator[Block]:
         for block in opened.blocks:
             keys = text_keys(block)
-            ids = pair_ids(keys, change.manifest.ids)
+            ids = pair_ids(keys, change.manifest.ids, path=source)
             values = values_of(block, opened.columns, seen, path=source)
             seen.add(values, keys)
             pairs.append(ids)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ultr.errors import DataError
 from ultr.etl.annotations import forget, match, read_annotations
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
-from ultr.lake import Commit, open_lake
-from ultr.letor import Letor, read_letor, read_ultra
+from ultr.lake import Commit, open_lake, readable_parquet
+from ultr.letor import MAX_GRADE, Letor, read_letor, read_ultra
 from ultr.staleness import is_stale
 
 Format = Literal["table", "letor", "qrels", "baidu", "ultra"]
@@ -26,9 +28,10 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         lake: the lake's folder; a log must have been ingested, for its id rules.
         source: the file.
         format: `table` is Parquet, CSV or TSV with `query_id, doc_id, grade` (or `query, region`
-            and `url`); `letor` is SVMlight with qid and `#docid`; `qrels` is TREC's four columns;
-            `baidu` is Baidu-ULTR's expert annotations, whose documents are known by their text
-            (`ultr.etl.annotations`); `ultra` is a folder of ULTRA, whose labels are grades.
+            and `url`); `letor` is SVMlight with qid and `#docid`; `qrels` is TREC's four columns,
+            as text or gzip'd or zstd'd; `baidu` is Baidu-ULTR's expert annotations, whose documents
+            are known by their text (`ultr.etl.annotations`); `ultra` is a folder of ULTRA, whose
+            labels are grades.
 
     Returns:
         `rows queries repeated max_grade queries_in_log lists_are_stale`; for `baidu` also
@@ -37,7 +40,7 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
 
     Raises:
         DataError: an unreadable file, keys that break the lake's id rule, grades that are no whole
-            numbers from 0, or a pair with two grades.
+            numbers from 0 to 30, or a pair with two grades.
 
     Example:
         >>> add_judgments(Path("lake"), source=Path("qrels.txt"), format="qrels")  # doctest: +SKIP
@@ -55,7 +58,7 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         else:
             forget(change)
             keys = frame.select("query_id", "doc_id")
-            graded = pair_ids(keys, change.manifest.ids).with_columns(grades)
+            graded = pair_ids(keys, change.manifest.ids, path=source).with_columns(grades)
             rows = graded.unique().sort("query_id", "doc_id")
             _check_one_grade(rows, source)
         change.remove("judgments")
@@ -94,7 +97,7 @@ def _graded(letor: Letor) -> pl.DataFrame:
 
 def _read_qrels(source: Path) -> pl.DataFrame:
     with readable(source):
-        lines = pl.Series("line", source.read_text(encoding="utf-8").splitlines(), pl.String)
+        lines = pl.Series("line", _text(source).splitlines(), pl.String)
     fields = lines.str.strip_chars().str.replace_all(r"\s+", "\t").str.split("\t")
     is_blank = lines.str.strip_chars() == ""
     wrong = (~is_blank & (fields.list.len() != 4)).arg_true()
@@ -109,6 +112,16 @@ def _read_qrels(source: Path) -> pl.DataFrame:
     return pl.DataFrame({name: kept.list.get(i) for name, i in columns.items()})
 
 
+def _text(source: Path) -> str:
+    """A text file, decompressed by its first bytes: names of downloads tell little."""
+    data = source.read_bytes()
+    if data.startswith(b"\x1f\x8b"):
+        data = gzip.decompress(data)
+    elif data.startswith(b"\x28\xb5\x2f\xfd"):
+        data = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+    return data.decode("utf-8")
+
+
 _READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "table": _read_table,
     "letor": _read_letor,
@@ -119,21 +132,29 @@ _READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
 
 
 def _grades(column: pl.Series, source: Path) -> pl.Series:
-    """Whole numbers from 0 to 32767, as int16."""
+    """Whole numbers from 0 to 30, as int16; the gain of a higher grade leaves float64's digits."""
     if not len(column):
         raise _empty(source)
-    numbers = column.cast(pl.Float64, strict=False)
-    is_wrong = numbers.is_null() | ~numbers.is_between(0, np.iinfo(np.int16).max)
+    if column.dtype.is_nested():
+        numbers = pl.repeat(None, len(column), dtype=pl.Float64, eager=True)
+    else:
+        numbers = column.cast(pl.Float64, strict=False)
+    is_wrong = numbers.is_null() | ~numbers.is_between(0, MAX_GRADE)
     is_wrong |= (numbers != numbers.floor()).fill_null(value=True)
     wrong = is_wrong.arg_true()
     if len(wrong):
         raise DataError(
-            "a grade is a whole number from 0, 0 is irrelevant",
-            got=f"{source}: {len(wrong):,} others, the first is {column[int(wrong[0])]!r} "
+            f"a grade is a whole number from 0 to {MAX_GRADE}, 0 is irrelevant",
+            got=f"{source}: {len(wrong):,} others, the first is {_shown(column, int(wrong[0]))} "
             f"(judgment {wrong[0] + 1:,})",
             hint="map the grades to 0, 1, 2 …; TREC's negative grades become 0",
         )
     return numbers.cast(pl.Int16).alias("grade")
+
+
+def _shown(column: pl.Series, row: int) -> str:
+    value = column[row]
+    return repr(value.to_list() if isinstance(value, pl.Series) else value)[:80]
 
 
 def _check_one_grade(rows: pl.DataFrame, source: Path) -> None:
@@ -160,10 +181,13 @@ def _highest(graded: pl.DataFrame) -> pl.DataFrame:
 
 def _in_log(change: Commit, judged: pl.Series) -> int:
     paths = [change.root / f.path for f in change.manifest.tables.get("sessions", [])]
-    if not paths:
-        return 0
-    log = pl.scan_parquet(paths, hive_partitioning=False).select("query_id").unique()
-    return log.filter(pl.col("query_id").is_in(judged.implode())).collect().height
+    is_there = pl.repeat(value=False, n=len(judged), eager=True)
+    for path in paths:
+        with readable_parquet(path), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(1 << 20, columns=["query_id"]):
+                shown = pl.Series(pl.from_arrow(batch["query_id"])).unique()
+                is_there |= judged.is_in(shown.implode())
+    return int(is_there.sum())
 
 
 def _empty(source: Path) -> DataError:

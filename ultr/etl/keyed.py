@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,12 +123,13 @@ def text_keys(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(query.alias("query_id"), doc.alias("doc_id"))
 
 
-def pair_ids(keys: pl.DataFrame, ids: Mapping[str, str]) -> pl.DataFrame:
+def pair_ids(keys: pl.DataFrame, ids: Mapping[str, str], *, path: Path) -> pl.DataFrame:
     """Ids of keys by the lake's rules.
 
     Args:
         keys: `query_id, doc_id` as in the log.
         ids: the manifest's rules.
+        path: the file that they come from, for error messages.
 
     Returns:
         `query_id, doc_id`, int64.
@@ -135,9 +137,25 @@ def pair_ids(keys: pl.DataFrame, ids: Mapping[str, str]) -> pl.DataFrame:
     Raises:
         DataError: a missing key, or one that does not follow the rule.
     """
-    query = to_id(keys["query_id"], lake_rule(ids, "query"), column="query")
-    doc = to_id(keys["doc_id"], lake_rule(ids, "doc"), column="doc")
-    return pl.DataFrame([query.alias("query_id"), doc.alias("doc_id")])
+    rules = {column: lake_rule(ids, column) for column in ("query", "doc")}
+    try:
+        found = [
+            to_id(keys[f"{column}_id"], rule, column=column).alias(f"{column}_id")
+            for column, rule in rules.items()
+        ]
+    except DataError as error:
+        raise DataError(
+            error.rule,
+            got=f"{path}: {error.got}",
+            hint="give every pair the keys that the log has for it",
+        ) from error
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError(
+            "a key is text or a whole number",
+            got=f"{path}: {error}",
+            hint="give every pair the keys that the log has for it",
+        ) from error
+    return pl.DataFrame(found)
 
 
 @contextlib.contextmanager
@@ -145,7 +163,7 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what readers raise for missing, damaged and wrong files into a DataError."""
     try:
         yield
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, error) from error

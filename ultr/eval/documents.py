@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.errors import DataError
-from ultr.lake import Lake
+from ultr.lake import Lake, readable_parquet
 from ultr.letor import read_letor_files
 from ultr.split import SPLITS, query_split
 
@@ -95,7 +95,8 @@ def read_judgments(lake: Lake, *, split: str) -> Judgments:
     """
     parts, highest = [], 0
     for path in lake.paths("judgments"):
-        table = pq.ParquetFile(path).read(columns=["query_id", "doc_id", "grade"])
+        with readable_parquet(path):
+            table = pq.ParquetFile(path).read(columns=["query_id", "doc_id", "grade"])
         query_id, doc_id, grade = (table[c].to_numpy() for c in table.column_names)
         highest = max(highest, int(grade.max(initial=0)))
         kept = np.full(len(grade), True)
@@ -161,7 +162,7 @@ def candidate_tables(
     for bucket in sorted({int(f.keys["bucket"]) for f in lake.files("candidates")}):
         parts = []
         for path in lake.paths("candidates", bucket=bucket):
-            with pq.ParquetFile(path) as file:
+            with readable_parquet(path), pq.ParquetFile(path) as file:
                 parts += [_only(b, queries) for b in file.iter_batches(columns=columns)]
         table = pa.Table.from_batches(parts) if parts else None
         if table is not None and table.num_rows:

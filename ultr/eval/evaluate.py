@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.config import from_mapping
@@ -17,12 +16,13 @@ from ultr.data import load_lists
 from ultr.errors import DataError, UsageError
 from ultr.eval.documents import Documents, lake_documents, letor_documents
 from ultr.eval.held_out import click_metrics
-from ultr.eval.output import replacing
 from ultr.eval.propensity import propensity_rmse, read_truth
 from ultr.eval.ranking import Gain, ranking_metrics
-from ultr.eval.run import RunLike, check_names
+from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
+from ultr.letor import MAX_GRADE
 from ultr.progress import progress
+from ultr.results import check_table_target, table_writer
 from ultr.train import open_run
 
 Floats = NDArray[np.float32]
@@ -36,13 +36,26 @@ class EvaluateConfig:
         queries: the split of a lake's queries; LETOR files are used whole.
         gain: `exponential` (2^grade − 1), or `linear` as in trec_eval.
         max_grade: top of the grade scale, for ERR; by default that of the judgments.
-        per_query: Parquet file for the metrics of each query.
+        per_query: Parquet or CSV file for the metrics of each query.
     """
 
     queries: Literal["test", "validation", "train", "all"] = "test"
     gain: Gain = "exponential"
     max_grade: int | None = None
     per_query: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            UsageError: a grade outside the scale.
+        """
+        if self.max_grade is not None and not 1 <= self.max_grade <= MAX_GRADE:
+            raise UsageError(
+                f"the top of the grade scale is a whole number from 1 to {MAX_GRADE}",
+                got=f"--max-grade {self.max_grade}",
+                hint="give the highest grade that a judge could give",
+            )
 
 
 def evaluate(
@@ -71,7 +84,8 @@ def evaluate(
     Returns:
         A flat object; what does not apply is absent. `queries gain`; `n_queries
         n_queries_without_relevant max_grade` and the means over queries `ndcg@k dcg@k
-        precision@k` (k = 1, 3, 5, 10) `err@10 mrr map`; `click_nll_listwise`, and `click_nll
+        precision@k` (k = 1, 3, 5, 10) `err@10 mrr map`; `known_documents of_documents` of a
+        ranker with a parameter per pair; `click_nll_listwise`, and `click_nll
         perplexity` of methods that predict probabilities, with `n_sessions` and what they were
         `held_out_by`; `propensity_rmse`.
 
@@ -90,6 +104,9 @@ def evaluate(
             hint="give either --lake LAKE or --letor FILE...",
         )
     opened = open_run(run) if isinstance(run, str | Path) else run
+    if chosen.per_query is not None:
+        inputs = [*letor, *([truth] if truth else []), *run_files(opened)]
+        check_table_target(chosen.per_query, inputs=inputs)
     out: dict[str, Any] = {"queries": "all" if letor else chosen.queries, "gain": chosen.gain}
     if lake is not None:
         out |= _on_lake(opened, open_lake(lake), config=chosen, quiet=quiet)
@@ -107,9 +124,13 @@ def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -
     out: dict[str, Any] = {}
     if lake.rows("judgments"):
         lake.require("candidates", hint=f"run: ultr lists --lake {lake.root}")
-        out |= _ranking(_lake_scores(run, lake, split=config.queries, quiet=quiet), config=config)
+        known = Known(run)
+        scored = _lake_scores(run, lake, known=known, split=config.queries, quiet=quiet)
+        out |= _ranking(scored, config=config)
+        out |= known.report(lake.root)
     if lake.rows("lists"):
-        out |= click_metrics(run, load_lists(lake), split=config.queries)
+        clicks = click_metrics(run, load_lists(lake), split=config.queries)
+        out |= {name: value for name, value in clicks.items() if name not in out}
     if not out:
         raise DataError(
             "evaluation needs grades, or held-out sessions with clicks",
@@ -122,7 +143,9 @@ def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -
 Scored = tuple[Documents, Floats]
 
 
-def _lake_scores(run: RunLike, lake: Lake, *, split: str, quiet: bool) -> Iterator[Scored]:
+def _lake_scores(
+    run: RunLike, lake: Lake, *, known: Known, split: str, quiet: bool
+) -> Iterator[Scored]:
     reads_features = run.config["reads"] == "features"
     if reads_features:
         check_names(run, lake)
@@ -130,7 +153,9 @@ def _lake_scores(run: RunLike, lake: Lake, *, split: str, quiet: bool) -> Iterat
     total = len(lake.files("candidates"))
     with progress("evaluate", total=total, unit="buckets", quiet=quiet) as advance:
         for d in blocks:
-            yield d, run.score_candidates(d.query_id[d.query], d.document, d.features)
+            query_id = d.query_id[d.query]
+            known.add(query_id, d.document)
+            yield d, run.score_candidates(query_id, d.document, d.features)
             advance(1)
 
 
@@ -166,8 +191,8 @@ def _ranking(scored: Iterable[Scored], *, config: EvaluateConfig) -> dict[str, A
         n_seen += len(documents.query_id)
     table = pa.concat_tables(parts)
     if config.per_query is not None:
-        with replacing(config.per_query) as path:
-            pq.write_table(table, path, compression="zstd")
+        with table_writer(config.per_query, table.schema) as writer:
+            writer.write_table(table)
     out: dict[str, Any] = {
         "n_queries": table.num_rows,
         "n_queries_without_relevant": n_seen - table.num_rows,

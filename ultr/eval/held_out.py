@@ -8,32 +8,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.errors import DataError
 from ultr.eval.clicks import bernoulli_nll, listwise_nll, perplexity
-from ultr.eval.run import RunLike
+from ultr.eval.run import Known, RunLike
 
 
 def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
     """Click likelihood of the held-out sessions of a split; empty where none has a click.
 
     They are held out as in training: by query for rankers on features, by session for rankers
-    with a parameter per pair, which know nothing of an unseen query.
+    with a parameter per pair, which know nothing of an unseen query. Sessions with a position
+    that training never saw are left out and counted: the run has no propensity there.
 
     Args:
         run: the run.
         data: all lists of a lake.
         split: train, validation, test or all.
+
+    Raises:
+        DataError: no session with a click has only positions of the run, or no document is known
+            to a ranker with a parameter per pair.
     """
     by = run.config.get("selected_by", "query" if run.config["reads"] == "features" else "session")
     held_out = data if split == "all" else data.split(split, by=by)
+    if not held_out.clicks.sum():
+        return {}
+    is_seen = np.isin(held_out.position, run.propensities["position"].to_numpy())
+    is_known = np.asarray((is_seen | ~held_out.where).all(axis=1))
+    n_left_out = int(held_out.sessions[~is_known].sum())
+    if n_left_out:
+        held_out = held_out.select(is_known)
     clicks = held_out.clicks.astype(np.float64)
     if not clicks.sum():
-        return {}
+        raise DataError(
+            "the run must have learned from the positions of the held-out sessions",
+            got=f"all {n_left_out:,} sessions with positions that {run.root} never saw",
+            hint="train on this lake, or evaluate on the one of training",
+        )
+    known = Known(run)
+    known.add(held_out.query_id[held_out.doc_query], held_out.doc_id)
+    out: dict[str, Any] = known.report(held_out.lake.get("root", "these lists"))
     f, g = run.list_logits(held_out)
     listwise = listwise_nll(f, g, clicks=clicks, where=held_out.where)
-    out: dict[str, Any] = {"click_nll_listwise": float(listwise.sum() / clicks.sum())}
+    out["click_nll_listwise"] = float(listwise.sum() / clicks.sum())
     if run.config.get("predicts_probability"):
         out |= _per_impression(f + g, held_out)
     out["n_sessions"] = int(held_out.sessions.sum())
+    if n_left_out:
+        out["n_sessions_of_unknown_positions"] = n_left_out
     # Of all sessions nothing is held out, and the result must not say so.
     return out if split == "all" else out | {"held_out_by": by}
 

@@ -20,7 +20,7 @@ def propensity_rmse(
     """Root mean squared error of relative propensities over the positions that both have.
 
     Args:
-        propensity: `[P]` estimates relative to position 1.
+        propensity: `[P]` estimates relative to the lowest of `position`.
         truth: `[T]` truth relative to position 1, for positions 1 to T.
         position: `[P]` position of each estimate, from 1.
 
@@ -39,7 +39,9 @@ def propensity_rmse(
             got=f"positions {position.tolist()[:10]} against 1 to {len(known)}",
             hint="give the truth.json of the log that the run was trained on",
         )
-    error = np.asarray(propensity, np.float64)[is_common] - known[position[is_common] - 1]
+    at = position[is_common] - 1
+    # Where the log has no position 1, both are relative to its first position.
+    error = np.asarray(propensity, np.float64)[is_common] - known[at] / known[at.min()]
     return float(np.sqrt(np.mean(error**2)))
 
 

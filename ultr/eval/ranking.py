@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.errors import DataError
+from ultr.letor import MAX_GRADE
 
 Gain = Literal["exponential", "linear"]
 Floats = NDArray[np.float64]
@@ -116,11 +117,12 @@ def _check(scores: NDArray[np.floating[Any]], grades: Ints, *, max_grade: int) -
             hint="look for wild values in the features, and train again",
         )
     highest = int(grades.max(initial=0))
-    if highest > max_grade:
+    if highest > min(max_grade, MAX_GRADE):
+        wider = f"say --max-grade {highest}, or " if highest <= MAX_GRADE else ""
         raise DataError(
-            f"grades go up to {max_grade}",
+            f"grades go up to {min(max_grade, MAX_GRADE)}",
             got=f"a grade of {highest}",
-            hint=f"say --max-grade {highest}, or correct the grades",
+            hint=wider + "correct the grades",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.lake import Lake
+from ultr.train import RUN_FILES
 
 Floats = NDArray[np.float32]
 
@@ -43,8 +45,53 @@ class RunLike(Protocol):
     ) -> Floats:
         """`[N]` of a lake's documents."""
 
+    def is_known(self, query_id: NDArray[np.int64], doc_id: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[N]` whether a ranker with a parameter per pair has one for each pair."""
+
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
         """Ranker scores f and propensity logits g of lists, both `[L, K]`."""
+
+
+@dataclass
+class Known:
+    """How many of a lake's documents a ranker with a parameter per pair knows.
+
+    Args:
+        run: the run; one on features knows no document from another, and is not counted.
+        known: so far.
+        total: so far.
+    """
+
+    run: RunLike
+    known: int = 0
+    total: int = 0
+
+    def add(self, query_id: NDArray[np.int64], doc_id: NDArray[np.int64]) -> None:
+        """Count the pairs `[N]`."""
+        if self.run.config["reads"] == "row":
+            self.known += int(self.run.is_known(query_id, doc_id).sum())
+            self.total += len(query_id)
+
+    def report(self, lake: Path | str) -> dict[str, int]:
+        """`known_documents of_documents`; nothing of a run on features.
+
+        Raises:
+            DataError: none is known, so that every score would be 0.
+        """
+        if self.run.config["reads"] != "row":
+            return {}
+        if self.total and not self.known:
+            raise DataError(
+                "a run with one parameter per (query, document) ranks what it was trained on",
+                got=f"none of the {self.total:,} documents of {lake} are known to {self.run.root}",
+                hint="give the lake that the run was trained on, or train on this one",
+            )
+        return {"known_documents": self.known, "of_documents": self.total}
+
+
+def run_files(run: RunLike) -> list[Path]:
+    """What a result must not be written over: what training left in the run's folder."""
+    return [run.root / name for name in RUN_FILES]
 
 
 def check_names(run: RunLike, lake: Lake) -> None:

@@ -60,6 +60,8 @@ def stages(typed: Plan) -> list[Stage]:
 
 def _ingest(typed: Plan) -> Stage:
     job = typed.job
+    # A corrected mapping means other rows from the same logs.
+    mapping = [typed.ingest.mapping] if typed.ingest.mapping else []
 
     def work() -> Mapping[str, Any]:
         from ultr.etl.ingest import ingest  # noqa: PLC0415
@@ -69,7 +71,7 @@ def _ingest(typed: Plan) -> Stage:
     return Stage(
         "ingest",
         dataclasses.asdict(typed.ingest),
-        inputs=lambda: file_marks(_logs(job)),
+        inputs=lambda: file_marks([*_logs(job), *mapping]),
         outputs=lambda: _tables(job, "sessions", "rejects"),
         run=work,
     )

@@ -64,6 +64,9 @@ def run_stages(stages: Sequence[Stage], *, work: Path, about: Mapping[str, Any])
         state = _read_state(work / STATE)
         report: list[dict[str, Any]] = []
         summary = {**about, "ok": True, "exit_code": 0, "stages": report}
+        # What a killed job leaves must not be the summary of an earlier, good one.
+        unfinished = {"ok": False, "exit_code": None, "error": "the job did not end, or still runs"}
+        write_json(work / SUMMARY, summary | unfinished)
         try:
             for stage in stages:
                 _run_stage(stage, state=state, work=work, report=report)
@@ -135,12 +138,15 @@ def _run_stage(
 def _read_state(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        # As written below: another JSON value would fail somewhere in the middle of the job.
+        for stage in state.values():
+            _ = stage["mark"], stage["outputs"], stage["result"]
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise DataError(
-            "the job's state must be JSON",
-            got=f"{path}: {error}",
+            "the job's state must be JSON as the job wrote it",
+            got=f"{path}: {type(error).__name__}: {error}",
             hint=f"delete {path} to run every stage again",
         ) from error
     return state

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ultr.errors import DataError, UsageError
 from ultr.eval.documents import candidate_tables, feature_matrix, lake_features
-from ultr.eval.output import replacing
-from ultr.eval.run import RunLike, check_names
+from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
 from ultr.progress import progress
+from ultr.results import check_table_target, table_writer
+from ultr.serve.feature_rows import FeatureRows
 from ultr.train import open_run
 
 _BATCH = 1 << 16
@@ -31,23 +32,27 @@ def score(
     out: Path,
     lake: Path | None = None,
     features: Path | None = None,
+    allow_missing: bool = False,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Write `query_id, doc_id, score` as Parquet; an old file is replaced at the very end.
+    """Write `query_id, doc_id, score`; an old file is replaced at the very end.
 
     Args:
         run: a run, or its folder.
-        out: the file to write.
+        out: the file to write, .parquet or .csv.
         lake: score all candidates of this lake, under its ids, or
         features: the rows of this Parquet file, under its own ids (see `feature_batches`).
+        allow_missing: take NaN and null in `features` as missing: the mean of training.
         quiet: show no progress.
 
     Returns:
-        `documents seconds out`.
+        `documents seconds out`, and `known_documents of_documents` of a ranker with a parameter
+        per pair.
 
     Raises:
         UsageError: not exactly one of `lake` and `features`, or a file that cannot be written.
-        DataError: not a run, or features that are not the run's.
+        DataError: not a run, features that are not the run's or not finite, pairs that come
+            twice, or a lake of which the run knows nothing.
 
     Example:
         >>> score("runs/dla", lake=Path("lake"), out=Path("scores.parquet"))  # doctest: +SKIP
@@ -60,22 +65,24 @@ def score(
         )
     began = time.perf_counter()
     opened = open_run(run) if isinstance(run, str | Path) else run
+    inputs = [*run_files(opened), *([features] if features else [])]
+    check_table_target(out, inputs=inputs)
+    known = Known(opened)
     if lake is not None:
-        batches = _score_lake(opened, open_lake(lake), quiet=quiet)
+        batches = _score_lake(opened, open_lake(lake), known=known, quiet=quiet)
     else:
         assert features is not None  # noqa: S101  one of them is given
-        batches = _score_file(opened, features, quiet=quiet)
+        batches = _score_file(opened, features, allow_missing=allow_missing, quiet=quiet)
     n_documents = _write(batches, out)
-    return {"documents": n_documents, "seconds": time.perf_counter() - began, "out": str(out)}
+    seconds = time.perf_counter() - began
+    counts = known.report(lake) if lake is not None else {}
+    return {"documents": n_documents, **counts, "seconds": seconds, "out": str(out)}
 
 
 def _write(batches: Iterator[pa.Table], out: Path) -> int:
     first = next(batches)
     n_documents = 0
-    with (
-        replacing(out) as path,
-        pq.ParquetWriter(path, first.schema, compression="zstd") as writer,
-    ):
+    with table_writer(out, first.schema) as writer:
         batch: pa.Table | None = first
         while batch is not None:
             writer.write_table(batch)
@@ -84,7 +91,7 @@ def _write(batches: Iterator[pa.Table], out: Path) -> int:
     return n_documents
 
 
-def _score_lake(run: RunLike, lake: Lake, *, quiet: bool) -> Iterator[pa.Table]:
+def _score_lake(run: RunLike, lake: Lake, *, known: Known, quiet: bool) -> Iterator[pa.Table]:
     lake.require("candidates", hint=f"run: ultr lists --lake {lake.root}")
     reads_features = run.config["reads"] == "features"
     if reads_features:
@@ -94,17 +101,22 @@ def _score_lake(run: RunLike, lake: Lake, *, quiet: bool) -> Iterator[pa.Table]:
         for table in candidate_tables(lake, with_features=reads_features):
             query_id, doc_id = (table[c].to_numpy() for c in _IDS)
             values = lake_features(lake, table) if reads_features else None
+            known.add(query_id, doc_id)
             yield _scored(table, run.score_candidates(query_id, doc_id, values))
             advance(1)
+    known.report(lake.root)  # raises where nothing is known, before the result is put in place
 
 
-def _score_file(run: RunLike, path: Path, *, quiet: bool) -> Iterator[pa.Table]:
+def _score_file(
+    run: RunLike, path: Path, *, allow_missing: bool, quiet: bool
+) -> Iterator[pa.Table]:
     if run.config["reads"] != "features":
         raise DataError(
             "only a ranker on features can score a feature file",
             got=f"{run.root} has one parameter per (query, document)",
             hint="score the lake it was trained on: ultr score --lake LAKE",
         )
+    rows = FeatureRows(path, allow_missing=allow_missing)
     with (
         _open(path) as file,
         progress("score", total=file.metadata.num_rows, unit="rows", quiet=quiet) as advance,
@@ -112,6 +124,7 @@ def _score_file(run: RunLike, path: Path, *, quiet: bool) -> Iterator[pa.Table]:
         for table in feature_batches(file, run=run, path=path):
             query = pc.dictionary_encode(table["query_id"].combine_chunks()).indices.to_numpy()
             values = _values(table, run=run, path=path)
+            rows.check(table, values)
             yield _scored(table, run.score(values, query.astype(np.int32)))
             advance(table.num_rows)
 

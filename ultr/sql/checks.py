@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ultr.lake import Lake
-from ultr.sql.connection import connect, run
+from ultr.sql.connection import connect, explained, run
 from ultr.sql.named import checks
 
 
@@ -18,6 +18,8 @@ def run_checks(lake: Lake) -> dict[str, int]:
         0
     """
     connection = connect(lake)
-    return {
-        check.name: len(run(connection, check.sql, check.bind({})).fetchall()) for check in checks()
-    }
+    with explained(connection):
+        return {
+            check.name: len(run(connection, check.sql, check.bind({})).fetchall())
+            for check in checks()
+        }

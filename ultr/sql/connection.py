@@ -80,7 +80,7 @@ def run(
 ) -> duckdb.DuckDBPyRelation:
     """Run one SELECT on a connection that `connect` made; raises as `query` does."""
     given = dict(parameters or {})
-    with explained(connection):
+    with explained(connection, given):
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise _not_one_select(sql, len(statements))
@@ -91,10 +91,14 @@ def run(
 
 
 @contextlib.contextmanager
-def explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def explained(
+    connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Any] | None = None
+) -> Iterator[None]:
     """Turn DuckDB's errors into ours; also around fetching, since relations run when read."""
     try:
         yield
+    except duckdb.ConversionException as error:
+        raise _bad_parameter(error, parameters or {}) or _explain(error, connection) from error
     except duckdb.Error as error:
         raise _explain(error, connection) from error
 
@@ -115,11 +119,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         for view in views():
             connection.execute(f'create view "{view.name}" as {view.sql}')
     except duckdb.Error as error:
-        raise DataError(
-            "every file that the lake's manifest names must be readable Parquet",
-            got=_first_line(error),
-            hint="restore the file from a backup, or ingest into a new lake",
-        ) from error
+        raise _damaged_file(error) from error
 
 
 def _check_parameters(wanted: set[str], given: set[str]) -> None:
@@ -155,11 +155,33 @@ def _explain(error: duckdb.Error, connection: duckdb.DuckDBPyConnection) -> Ultr
             got=got,
             hint="use the lake's views, or pass --allow-files to read other files",
         )
+    if type(error) is duckdb.Error or isinstance(error, duckdb.IOException):
+        return _damaged_file(error)  # Parquet's own errors have no class
     known = f"views: {', '.join(view_names(connection))}"
     wrong_call = (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.InvalidInputException)
     if isinstance(error, wrong_call) and not isinstance(error, duckdb.DataError):
         return UsageError("DuckDB must be able to run the SQL", got=got, hint=known)
     return DataError("DuckDB must be able to run the SQL on this data", got=got, hint=known)
+
+
+def _damaged_file(error: duckdb.Error) -> DataError:
+    return DataError(
+        "every file that the lake's manifest names must be readable Parquet",
+        got=_first_line(error),
+        hint="restore the file from a backup, or ingest into a new lake",
+    )
+
+
+def _bad_parameter(error: duckdb.Error, parameters: Mapping[str, Any]) -> UsageError | None:
+    """The parameter whose text could not be cast, or None: then the data could not."""
+    for name, value in parameters.items():
+        if isinstance(value, str) and f"'{value}'" in str(error):
+            return UsageError(
+                "a parameter must fit what it is compared with",
+                got=f"{name}={value}: {_first_line(error)}",
+                hint=f"give another value for ${name}",
+            )
+    return None
 
 
 def _first_line(error: BaseException) -> str:

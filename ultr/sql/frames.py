@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from ultr.errors import UsageError
 from ultr.lake import Lake
-from ultr.schema import TABLES, Table
-from ultr.sql.tables import ONE_ROW_PER_KEY
+from ultr.schema import ONE_ROW_PER_KEY, TABLES, Table
 
 if TYPE_CHECKING:
     import polars as pl

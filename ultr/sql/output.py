@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ultr.errors import UsageError
 from ultr.lake import open_lake
+from ultr.results import replacing
 from ultr.sql.connection import connect, explained, run
 from ultr.sql.named import load
 
@@ -56,14 +57,25 @@ def write_query(
     """
     named = load(name) if name is not None else None
     text, parameters = (sql or "", given) if named is None else (named.sql, named.bind(given))
+    chosen = form or _form_of(out)
     connection = connect(open_lake(lake), allow_files=allow_files)
-    with explained(connection):
-        write(run(connection, text, parameters), form=form or _form_of(out), out=out)
+    with explained(connection, parameters):
+        write(run(connection, text, parameters), form=chosen, out=out)
 
 
 def _form_of(out: Path | None) -> Format:
-    by_ending: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
-    return by_ending.get(out.suffix if out else "", "table")
+    if out is None:
+        return "table"
+    by_ending: dict[str, Format] = {
+        ".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table",
+    }  # fmt: skip
+    if out.suffix not in by_ending:
+        raise UsageError(
+            "a result is written in the format that its file's name or --format says",
+            got=str(out),
+            hint=f"call it …{', …'.join(by_ending)}, or add --format csv",
+        )
+    return by_ending[out.suffix]
 
 
 def write(relation: duckdb.DuckDBPyRelation, *, form: Format, out: Path | None = None) -> None:
@@ -112,19 +124,8 @@ def _target(out: Path | None) -> Iterator[IO[bytes]]:
         sys.stdout.flush()
         yield sys.stdout.buffer
         return
-    temporary = out.with_name(out.name + ".new")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(out)
-    except OSError as error:
-        raise UsageError(
-            "the result needs a file that can be written",
-            got=f"{out}: {error.strerror}",
-            hint="choose another --out in a folder that exists",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(out) as path, path.open("wb") as file:
+        yield file
 
 
 def _write_parquet(relation: duckdb.DuckDBPyRelation, file: IO[bytes]) -> None:

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ultr.schema import DOCUMENTS, QUERIES, Column, Table
-
-ONE_ROW_PER_KEY = frozenset({QUERIES.name, DOCUMENTS.name})
-"""Tables that each source writes by itself, so that a row may stand in several files."""
+from ultr.schema import ONE_ROW_PER_KEY, Column, Table
 
 _DUCKDB_TYPES = {
     pa.string(): "varchar",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +17,26 @@ _RATE = {"mlp": 3e-3, "linear": 1e-2, "table": 3e-2}
 # The table ranker overfits within a few passes; it has no shared weights that come late.
 _MIN_STEPS = {"mlp": 160, "linear": 160, "table": 1}
 _DECAYS = {"mlp": (3.0, 10.0), "linear": (1e-2,), "table": (1e-2,)}
+
+Rule = tuple[Callable[[float], bool], str]
+
+_A_COUNT: Rule = (lambda v: v >= 1, "at least 1")
+_RANGES: dict[str, Rule] = {
+    "ranker_rate": (lambda v: v > 0, "a number above 0"),
+    # An Adam step is about as large as its rate, and these logits are of order 1. The ranker needs
+    # no bound: its loss runs away visibly, while a softmax hides propensities that do.
+    "propensity_rate": (lambda v: 0 < v <= 1, "above 0, up to 1"),
+    "weight_decay": (lambda v: v >= 0, "a number from 0"),
+    "clip_norm": (lambda v: v > 0, "a number above 0"),
+    "max_weight": (lambda v: v >= 1, "a number from 1"),
+    "averaging": (lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "documents_per_batch": _A_COUNT,
+    "evaluations": _A_COUNT,
+    "evaluation_steps": _A_COUNT,
+    "min_steps": (lambda v: v >= 0, "at least 0"),
+    "patience": _A_COUNT,
+    "seed": (lambda v: 0 <= v < 2**32, "from 0 to below 2^32"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,16 +99,12 @@ class TrainConfig:
         Raises:
             UsageError: a value out of its range, or a combination that means nothing.
         """
-        for name in ("ranker_rate", "propensity_rate", "clip_norm", "documents_per_batch"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise _out_of_range(name, "above 0", getattr(self, name))
-        for name in ("evaluations", "evaluation_steps", "patience"):
-            if getattr(self, name) < 1:
-                raise _out_of_range(name, "at least 1", getattr(self, name))
-        if not 0 <= self.averaging < 1:
-            raise _out_of_range("averaging", "from 0 to below 1", self.averaging)
-        if self.max_weight < 1:
-            raise _out_of_range("max_weight", "at least 1", self.max_weight)
+        for name, (is_in_range, rule) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and is_in_range(value)):
+                raise _out_of_range(name, rule, value)
+        if self.ranker == "mlp" and not all(width >= 1 for width in self.hidden):
+            raise _out_of_range("hidden", "widths of at least 1", list(self.hidden))
         if (self.method == "ipw") != (self.propensities is not None):
             raise UsageError(
                 "propensities go with the method ipw, and ipw needs them",

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
+from ultr.data.lists import Ints
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
 from ultr.model import RankerSpec
@@ -25,6 +26,7 @@ from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
 from ultr.train.propensities import read_propensities, write_propensities
 from ultr.train.run import Run, open_run, save_params
+from ultr.train.run_files import RUN_FILES
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -65,7 +67,8 @@ def fit(
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
-        given = read_propensities(chosen.propensities, n_positions=n_positions)
+        shown = np.union1d(_positions(training), _positions(held_out))
+        given = read_propensities(chosen.propensities, positions=shown)
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     _claim(root, overwrite=overwrite)
     _write_json(root / "config.json", {
@@ -94,7 +97,7 @@ def fit(
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(root, fitted, data=data, spec=spec)
+    _save(root, fitted, data=data, spec=spec, positions=_positions(training))
     return open_run(root)
 
 
@@ -172,7 +175,15 @@ def _claim(root: Path, *, overwrite: bool) -> None:
             got=f"{root} holds one",
             hint="choose another --run, or say --overwrite",
         )
-    if root.exists() and any(root.iterdir()) and not (root / "config.json").exists():
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file stands there, or above it, or the disk is not ours
+        raise UsageError(
+            "--run needs a folder that can be made",
+            got=f"{root}: {error.strerror}",
+            hint="choose another --run",
+        ) from error
+    if any(root.iterdir()) and not (root / "config.json").exists():
         raise UsageError(
             "--run needs a new or empty folder",
             got=f"{root} holds something else",
@@ -180,17 +191,21 @@ def _claim(root: Path, *, overwrite: bool) -> None:
         )
     # The mark of a finished run goes first: a job killed from here on leaves an unfinished run.
     (root / "summary.json").unlink(missing_ok=True)
-    for name in ("metrics.jsonl", "propensities.parquet", "transform.json", "documents.parquet"):
-        (root / name).unlink(missing_ok=True)
+    for name in RUN_FILES:
+        if name not in ("checkpoint", "config.json"):  # what says that the folder is a run's
+            (root / name).unlink(missing_ok=True)
     shutil.rmtree(root / "checkpoint", ignore_errors=True)
-    root.mkdir(parents=True, exist_ok=True)
 
 
-def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec) -> None:
+def _positions(data: Lists) -> Ints:
+    """The positions that occur, ascending."""
+    return np.unique(data.position[data.where])
+
+
+def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, positions: Ints) -> None:
     save_params(root, fitted.params)
     logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
-    propensity = np.exp(logits - logits[0])
-    write_propensities(root / "propensities.parquet", propensity)
+    propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
     if spec.reads == "row":
         pairs = {"query_id": data.query_id[data.doc_query], "doc_id": data.doc_id}
         pq.write_table(pa.table(pairs), root / "documents.parquet")
@@ -206,7 +221,7 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec) -> None:
         "seconds": fitted.seconds,
         "compile_seconds": fitted.compile_seconds,
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
-        "propensities": [round(float(p), 6) for p in propensity],
+        "propensities": propensity,
     })  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,15 @@ from numpy.typing import NDArray
 from ultr.errors import DataError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.integer[Any]]
 
 
-def read_propensities(path: Path, *, n_positions: int) -> Floats:
-    """Propensities `[P]` relative to position 1, from Parquet or a `truth.json`.
+def read_propensities(path: Path, *, positions: Ints) -> Floats:
+    """Propensities `[P]` of positions 1 to P, relative to the first that occurs.
 
     Args:
         path: Parquet with `position, propensity`, or JSON with `relative_propensity`.
-        n_positions: P; all of positions 1..P have to be there.
+        positions: the positions that occur, ascending up to P; all have to be there. Others are 1.
 
     Raises:
         DataError: unreadable, positions missing, or values that are not above 0.
@@ -32,30 +34,45 @@ def read_propensities(path: Path, *, n_positions: int) -> Floats:
             known = {k: float(v) for k, v in enumerate(values, start=1)}
         else:
             table = pq.read_table(path, columns=["position", "propensity"])
-            positions, propensities = (table[c].to_pylist() for c in table.column_names)
-            known = dict(zip(positions, propensities, strict=True))
+            known = dict(zip(*(table[c].to_pylist() for c in table.column_names), strict=True))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise DataError(
             "propensities must be readable", got=f"{path}: {error}", hint=hint
         ) from error
-    missing = [k for k in range(1, n_positions + 1) if k not in known]
+    missing = [k for k in positions.tolist() if k not in known]
     if missing:
         raise DataError(
-            f"propensities are needed for positions 1 to {n_positions}",
+            "propensities are needed for every position of the log",
             got=f"{path} has none for {', '.join(map(str, missing[:10]))}",
             hint=hint,
         )
-    out = np.array([known[k] for k in range(1, n_positions + 1)], np.float64)
-    if not np.all(np.isfinite(out) & (out > 0)):
+    found = np.array([known[k] for k in positions.tolist()], np.float64)
+    is_wrong = ~(np.isfinite(found) & (found > 0))
+    if is_wrong.any():
         raise DataError(
             "a propensity must be a number above 0",
-            got=f"{path} has {out[~(np.isfinite(out) & (out > 0))][0]}",
+            got=f"{path} has {found[is_wrong][0]}",
             hint="a position that is never examined cannot be corrected: leave its documents out",
         )
-    return out / out[0]
+    out = np.ones(int(positions[-1]))
+    out[positions - 1] = found / found[0]
+    return out
 
 
-def write_propensities(path: Path, propensity: Floats) -> None:
-    """Write `position, propensity` with position 1 at 1."""
-    positions = pa.array(np.arange(1, len(propensity) + 1), pa.int16())
-    pq.write_table(pa.table({"position": positions, "propensity": propensity}), path)
+def write_propensities(path: Path, logits: Floats, *, positions: Ints) -> dict[str, float]:
+    """Write `position, propensity`, relative to the first of `positions`.
+
+    Args:
+        path: the Parquet file.
+        logits: `[P]` of positions 1 to P.
+        positions: those that training saw, ascending; of others nothing is known.
+
+    Returns:
+        Position -> propensity, as written.
+    """
+    found = logits[positions - 1]
+    propensity = np.exp(found - found[0])
+    pq.write_table(
+        pa.table({"position": pa.array(positions, pa.int16()), "propensity": propensity}), path
+    )
+    return {str(k): round(float(p), 6) for k, p in zip(positions, propensity, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,17 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from flax import nnx
 from numpy.typing import NDArray
 
-from ultr.config import from_mapping
 from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.model import PositionBias
-from ultr.train.config import TrainConfig
+from ultr.train.run_files import check_checkpoint, read_run_files, read_run_table, seal_checkpoint
 from ultr.train.step import Towers
-from ultr.transform import Transform
+from ultr.transform import Transform, as_groups, as_matrix
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
@@ -52,8 +49,8 @@ class Run:
 
     @property
     def propensities(self) -> pa.Table:
-        """`position, propensity`: examination relative to position 1."""
-        return pq.read_table(self.root / "propensities.parquet")
+        """`position, propensity`: examination relative to the first position of the log."""
+        return read_run_table(self.root, "propensities.parquet")
 
     @property
     def reads(self) -> str:
@@ -70,7 +67,8 @@ class Run:
             query: `[N]` which query each document belongs to, for rankers that compare documents.
 
         Raises:
-            DataError: another number of features, or a run that does not rank by features.
+            DataError: not a matrix of numbers, another number of features, or a run that does not
+                rank by features.
         """
         if self.transform is None:
             raise DataError(
@@ -78,6 +76,7 @@ class Run:
                 got=f"{self.root} has one parameter per (query, document)",
                 hint="train with --ranker mlp on a lake with features",
             )
+        features = as_matrix(features)
         own = self.transform.by_query(features, query) if self.transform.needs_query else None
         return self._score_raw(features, query, own)
 
@@ -89,7 +88,9 @@ class Run:
     ) -> Floats:
         transform = self.transform
         assert transform is not None  # noqa: S101  a ranker on features has one
-        groups = np.zeros(len(features), np.int32) if query is None else query.astype(np.int32)
+        groups = np.zeros(len(features), np.int32)
+        if query is not None:
+            groups = as_groups(query, size=len(features))
         parts = []
         for begin in range(0, len(features), _CHUNK):
             part = slice(begin, begin + _CHUNK)
@@ -117,11 +118,17 @@ class Run:
                     hint="run: ultr features --from FILE, then ultr lists",
                 )
             return self.score(features, np.unique(query_id, return_inverse=True)[1])
-        known = self._known_pairs
-        wanted = _pairs(query_id, doc_id)
-        at = np.searchsorted(known["pairs"], wanted).clip(max=len(known["pairs"]) - 1)
-        is_known = known["pairs"][at] == wanted
-        return np.where(is_known, known["scores"][at], 0.0).astype(np.float32)
+        at, is_known = self._find(query_id, doc_id)
+        return np.where(is_known, self._known_pairs["scores"][at], 0.0).astype(np.float32)
+
+    def is_known(self, query_id: Longs, doc_id: Longs) -> NDArray[np.bool_]:
+        """`[N]` whether the table ranker has a parameter for each pair."""
+        return self._find(query_id, doc_id)[1]
+
+    def _find(self, query_id: Longs, doc_id: Longs) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        pairs, wanted = self._known_pairs["pairs"], _pairs(query_id, doc_id)
+        at = np.searchsorted(pairs, wanted).clip(max=len(pairs) - 1)
+        return at, pairs[at] == wanted
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
         """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
@@ -146,7 +153,7 @@ class Run:
 
     @cached_property
     def _known_pairs(self) -> dict[str, Any]:
-        table = pq.read_table(self.root / "documents.parquet")
+        table = read_run_table(self.root, "documents.parquet")
         pairs = _pairs(table["query_id"].to_numpy(), table["doc_id"].to_numpy())
         order = np.argsort(pairs, order=("query", "document"))
         ranker: Any = self.ranker
@@ -185,13 +192,14 @@ def save_params(root: Path, params: Towers) -> None:
     tree = {name: nnx.to_pure_dict(p) for name, p in params._asdict().items()}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((root / "checkpoint").absolute(), tree, force=True)
+    seal_checkpoint(root)
 
 
 def open_run(path: str | Path) -> Run:
     """Open a finished run.
 
     Raises:
-        DataError: no run there, one that did not finish, or a damaged checkpoint.
+        DataError: no run there, one that did not finish, or a damaged file.
 
     Example:
         >>> run = ultr.open_run("runs/dla")  # doctest: +SKIP
@@ -199,19 +207,10 @@ def open_run(path: str | Path) -> Run:
     import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import
 
     root = Path(path)
-    try:
-        config = json.loads((root / "config.json").read_text(encoding="utf-8"))
-        summary = json.loads((root / "summary.json").read_text(encoding="utf-8"))
-        transform = _read_transform(root)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "a run is a folder that ultr train finished",
-            got=f"{root}: {error}",
-            hint=f"train it with: ultr train --lake LAKE --run {root}",
-        ) from error
-    settings = from_mapping(TrainConfig, config["settings"], where=f"{root}/config.json")
-    spec = settings.ranker_spec()
-    ranker = spec.build(
+    files = read_run_files(root)
+    check_checkpoint(root)
+    config = files.config
+    ranker = files.settings.ranker_spec().build(
         n_features=config["n_features"], n_documents=config["n_documents"], rngs=nnx.Rngs(0)
     )
     propensity = PositionBias(config["n_positions"])
@@ -230,11 +229,4 @@ def open_run(path: str | Path) -> Run:
         state = nnx.state(module)
         nnx.replace_by_pure_dict(state, tree[name])
         nnx.update(module, state)
-    return Run(root, config, ranker, propensity, transform, summary)
-
-
-def _read_transform(root: Path) -> Transform | None:
-    path = root / "transform.json"
-    if not path.exists():
-        return None
-    return Transform.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Run(root, config, ranker, propensity, files.transform, files.summary)

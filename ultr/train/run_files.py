@@ -1,0 +1,148 @@
+"""The files of a run's folder beside its checkpoint, read and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ultr.config import from_mapping
+from ultr.errors import DataError, UsageError
+from ultr.train.config import TrainConfig
+from ultr.transform import Transform
+
+RUN_FILES = (
+    "checkpoint",
+    "checkpoint.json",
+    "config.json",
+    "documents.parquet",
+    "lake.json",
+    "metrics.jsonl",
+    "propensities.parquet",
+    "summary.json",
+    "transform.json",
+)
+"""What training leaves in a run's folder."""
+
+_SEAL = "checkpoint.json"
+_SIZES = ("n_features", "n_documents", "n_positions")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What stands beside the checkpoint.
+
+    Args:
+        config: `config.json`.
+        settings: its settings, typed.
+        summary: `summary.json`.
+        transform: `transform.json`; None for a ranker that reads no features.
+    """
+
+    config: dict[str, Any]
+    settings: TrainConfig
+    summary: dict[str, Any]
+    transform: Transform | None
+
+
+def read_run_files(root: Path) -> RunFiles:
+    """Read the files of a finished run.
+
+    Raises:
+        DataError: no run there, one that did not finish, or a damaged file.
+    """
+    missing = [n for n in ("config.json", "summary.json") if not (root / n).is_file()]
+    if missing:
+        raise DataError(
+            "a run is a folder that ultr train finished",
+            got=f"{root} has no {' and no '.join(missing)}",
+            hint=f"train it with: ultr train --lake LAKE --run {root}",
+        )
+    config, summary = (_read_object(root / f"{n}.json") for n in ("config", "summary"))
+    path = root / "config.json"
+    with _whole(path):
+        settings = from_mapping(TrainConfig, config["settings"], where=str(path))
+        sizes = [int(config[name]) for name in _SIZES]
+        reads = settings.ranker_spec().reads
+        if config["reads"] != reads or min(sizes) < 0:
+            raise ValueError(f"reads is {config['reads']!r}, sizes are {sizes}")
+    if reads == "row":
+        return RunFiles(config, settings, summary, None)
+    path = root / "transform.json"
+    with _whole(path):
+        transform = Transform.from_json(_read_object(path))
+        if len(transform.mean) != config["n_features"]:
+            raise ValueError(f"{len(transform.mean)} features, not {config['n_features']}")
+    return RunFiles(config, settings, summary, transform)
+
+
+def read_run_table(root: Path, name: str) -> pa.Table:
+    """Read a Parquet file of a run.
+
+    Raises:
+        DataError: it is gone or damaged.
+    """
+    path = root / name
+    with _whole(path):
+        return pq.read_table(path)
+
+
+def seal_checkpoint(root: Path) -> None:
+    """Write down what the files of the checkpoint are, for `check_checkpoint`."""
+    (root / _SEAL).write_text(json.dumps(_checksums(root), indent=1), encoding="utf-8")
+
+
+def check_checkpoint(root: Path) -> None:
+    """Check that the checkpoint is what was written.
+
+    Orbax would print tracebacks of its threads for some kinds of damage, and take others for data.
+
+    Raises:
+        DataError: files are gone or changed.
+    """
+    with _whole(root / _SEAL):
+        written, found = _read_object(root / _SEAL), _checksums(root)
+    wrong = sorted(n for n in written.keys() | found.keys() if written.get(n) != found.get(n))
+    if wrong:
+        raise DataError(
+            "the run's checkpoint must be whole",
+            got=f"{len(wrong)} files of {root} are gone or not as written, first {wrong[0]}",
+            hint="train again, or restore the folder from a backup",
+        )
+
+
+def _checksums(root: Path) -> dict[str, str]:
+    """File -> digest of its bytes."""
+    found = {}
+    for path in sorted(p for p in (root / "checkpoint").rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(root).as_posix()] = digest
+    return found
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    with _whole(path):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise TypeError(f"not an object but {value!r:.40}")
+        return value
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, UsageError, pa.ArrowException) as error:
+        raise DataError(
+            "the files of a run must be as ultr train wrote them",
+            got=f"{path}: {type(error).__name__}: {error}",
+            hint="restore the folder from a backup, or train again",
+        ) from error
