@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,6 +220,7 @@ class Commit:
     manifest: Manifest
     _written: list[Path] = field(default_factory=list)
     _token: str = field(default_factory=lambda: secrets.token_hex(4))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def new_file(self, table: str, **keys: object) -> Path:
         """A fresh path for a file of `table`; its folder exists. Register it with `add`.
@@ -230,8 +232,10 @@ class Commit:
         parts = [f"{c.name}={_path_value(c.name, keys[c.name])}" for c in TABLES[table].partitions]
         folder = self.root.joinpath(table, *parts)
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{self.manifest.version + 1:06d}-{self._token}-{len(self._written):05d}.parquet"
-        self._written.append(folder / name)
+        with self._lock:  # several threads may write
+            number = len(self._written)
+            name = f"{self.manifest.version + 1:06d}-{self._token}-{number:05d}.parquet"
+            self._written.append(folder / name)
         return folder / name
 
     def add(self, table: str, path: Path, *, rows: int, **keys: object) -> None:
@@ -259,6 +263,11 @@ class Commit:
         for gone in [f for f in files if where(f)]:
             files.remove(gone)
             self.manifest.superseded[gone.path] = time.time()
+
+    def keep(self, table: str, file: File) -> None:
+        """Put back a file that `remove` took out in this commit."""
+        self.manifest.tables.setdefault(table, []).append(file)
+        del self.manifest.superseded[file.path]
 
     def remove_leftovers(self) -> None:
         """Delete files of killed jobs, and replaced files that no reader can still hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ultr.etl.numbering import Numbered, Pairs
 from ultr.etl.split import query_split
 from ultr.lake import Commit
 from ultr.transform import Transform, fit_transform
+
+REPEATS = "repeats"
+"""Key of candidate files that repeat pairs of other buckets, for the lists of split queries."""
 
 _PAIR = ["query_id", "doc_id"]
 _CHUNK = 1 << 16
 
 
 def stage_features(
-    connection: duckdb.DuckDBPyConnection, folder: Path, *, buckets: int
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    *,
+    buckets: int,
+    queries: Sequence[int] | None = None,
 ) -> dict[int, Path]:
     """Write the view `features` once into a folder per bucket, so that no bucket reads it all.
+
+    Args:
+        connection: has the view.
+        folder: where to make the folders.
+        buckets: number of buckets.
+        queries: only the features of these.
 
     Returns:
         Bucket -> folder, for buckets that have features.
@@ -33,45 +47,64 @@ def stage_features(
     target.mkdir()
     relation = connection.sql(
         f"select query_id, doc_id, features, bucket_of(query_id, {buckets:d}) as bucket"  # noqa: S608  a number
-        " from features"
+        " from features where $1::bigint[] is null or list_contains($1::bigint[], query_id)",
+        params=[queries if queries is None else list(queries)],
     )
     relation.write_parquet(str(target), partition_by=["bucket"])
     return {int(p.name.removeprefix("bucket=")): p for p in target.iterdir()}
 
 
-def candidates_of(
-    shown: pl.DataFrame, *, judged: pl.DataFrame, features: Path | None
-) -> pl.DataFrame:
-    """The candidates of one bucket, sorted by (query, document).
+def feature_pairs(folder: Path | None) -> Pairs:
+    """The pairs of a bucket that have features."""
+    if folder is None:
+        return Pairs.always(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    pairs = pl.read_parquet(folder / "*.parquet", columns=_PAIR, hive_partitioning=False)
+    return Pairs.always(pairs["query_id"].to_numpy(), pairs["doc_id"].to_numpy())
+
+
+def known_pairs(change: Commit, *, bucket: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Queries and documents of a bucket's candidates, by row."""
+    files = [f for f in change.manifest.tables.get("candidates", []) if f.matches(bucket=bucket)]
+    parts = [pq.ParquetFile(change.root / f.path).read(columns=[*_PAIR, "row"]) for f in files]
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    table = pa.concat_tables(parts).sort_by("row")
+    return table["query_id"].to_numpy(), table["doc_id"].to_numpy()
+
+
+def write_candidates(
+    change: Commit, numbered: Numbered, *, bucket: int, features: Sequence[Path], repeats: bool
+) -> None:
+    """Append the new rows of a bucket, with their features.
 
     Args:
-        shown: `query_id, doc_id` of every shown document, repeated or not.
-        judged: `query_id, doc_id` of the judged ones.
-        features: folder of Parquet files with the bucket's features.
-
-    Returns:
-        `query_id, doc_id, row, features`; `row` counts from 0.
+        change: the commit to write to.
+        numbered: the bucket's pairs.
+        bucket: the bucket.
+        features: folders in which its features may stand.
+        repeats: whether the pairs are candidates of other buckets too.
     """
-    pairs = [shown.select(_PAIR), judged.select(_PAIR)]
-    known = pl.read_parquet(features / "*.parquet", hive_partitioning=False) if features else None
-    if known is not None:
-        pairs.append(known.select(_PAIR))
-    found = pl.concat(pairs).unique().sort(_PAIR).with_row_index("row")
-    if known is None:
-        return found.with_columns(pl.lit(None, pl.List(pl.Float32)).alias("features"))
-    return found.join(known, on=_PAIR, how="left", maintain_order="left")
-
-
-def rows_of(shown: pl.DataFrame, candidates: pl.DataFrame) -> pa.Array:
-    """The candidate row of every shown document, in the same order, `[M]` int32."""
-    keyed = candidates.select(*_PAIR, pl.col("row").cast(pl.Int32))
-    rows = shown.join(keyed, on=_PAIR, how="left", maintain_order="left")["row"]
-    return rows.to_arrow()
+    new = slice(numbered.known, None)
+    row = np.arange(numbered.known, len(numbered.query), dtype=np.int32)
+    if not len(row):
+        return
+    pairs = pl.DataFrame(
+        {"query_id": numbered.query[new], "doc_id": numbered.document[new], "row": row}
+    )
+    files = [f / "*.parquet" for f in features]
+    if files:
+        known = pl.scan_parquet(files, hive_partitioning=False)
+        pairs = pairs.lazy().join(known, on=_PAIR, how="left", maintain_order="left").collect()
+    else:
+        pairs = pairs.with_columns(pl.lit(None, pl.List(pl.Float32)).alias("features"))
+    more = {REPEATS: "true"} if repeats else {}
+    change.write("candidates", pairs.to_arrow(), bucket=bucket, **more)
 
 
 def fit_on_training(change: Commit, names: tuple[str, ...]) -> Transform:
     """Fit the transform on the written candidates of training queries, and no others."""
-    paths = [change.root / f.path for f in change.manifest.tables.get("candidates", [])]
+    files = change.manifest.tables.get("candidates", [])
+    paths = [change.root / f.path for f in files if REPEATS not in f.keys]
     return fit_transform(_training_blocks(paths, len(names)), names)
 
 

@@ -1,0 +1,93 @@
+"""Group rows by a hash, exactly: equal hashes are compared, and what differs is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Longs = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+class Groups(NamedTuple):
+    """Rows in the order of their groups.
+
+    Attributes:
+        order: `[R]` the rows, those of a group side by side.
+        start: `[G]` where each group begins in `order`.
+    """
+
+    order: Longs
+    start: Longs
+
+    @property
+    def first(self) -> Longs:
+        """`[G]` one row of each group."""
+        return self.order[self.start]
+
+    @property
+    def number(self) -> Longs:
+        """`[R]` the group of each row, in the rows' own order."""
+        counts = np.diff(self.start, append=len(self.order))
+        out = np.empty(len(self.order), np.int64)
+        out[self.order] = np.repeat(np.arange(len(self.start)), counts)
+        return out
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sums over the groups of values `[R]` or `[R, C]`."""
+        if not len(self.start):
+            return values[:0]
+        return np.add.reduceat(values[self.order], self.start, axis=0)
+
+    def min(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Minima over the groups of values `[R]`."""
+        return np.minimum.reduceat(values[self.order], self.start) if len(self.start) else values
+
+
+def mix(values: NDArray[Any]) -> Words:
+    """A 64-bit hash of integers, of the same shape: the finaliser of SplitMix64."""
+    x = values.astype(np.uint64) + _GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+def group(
+    hashed: Words, *, equal: Callable[[Longs, Longs], NDArray[np.bool_]], key: Callable[[int], Any]
+) -> Groups:
+    """Group equal rows.
+
+    Args:
+        hashed: `[R]`, the same for equal rows.
+        equal: whether rows `i [N]` equal rows `j [N]`, `[N]`.
+        key: of one row, comparable, the same for equal rows and no others; asked for only where
+            different rows share a hash.
+    """
+    order = np.argsort(hashed)
+    ordered = hashed[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    again = np.flatnonzero(~is_first)
+    differs = again[~equal(order[again], order[again - 1])]
+    for shared in np.unique(ordered[differs]):
+        begin, end = np.searchsorted(ordered, shared), np.searchsorted(ordered, shared, "right")
+        keys = sorted((key(row), row) for row in order[begin:end].tolist())
+        order[begin:end] = [row for _, row in keys]
+        is_first[begin + 1 : end] = [a[0] != b[0] for a, b in pairwise(keys)]
+    return Groups(order, np.flatnonzero(is_first))
+
+
+def group_pairs(a: Longs, b: Longs) -> Groups:
+    """Group equal pairs of integers `[R]`."""
+    return group(
+        mix(a) ^ (mix(b) * _GOLDEN),
+        equal=lambda i, j: (a[i] == a[j]) & (b[i] == b[j]),
+        key=lambda row: (int(a[row]), int(b[row])),
+    )
