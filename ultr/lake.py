@@ -244,17 +244,25 @@ class Commit:
         entry = File(relative, rows, {k: str(v) for k, v in keys.items()})
         self.manifest.tables.setdefault(table, []).append(entry)
 
-    def write(self, table: str, data: pa.Table, **keys: object) -> None:
+    def write(
+        self, table: str, data: pa.Table, *, dictionary: bool | list[str] = True, **keys: object
+    ) -> None:
         """Write `data` as one file of `table` and add it; columns follow the registry.
 
-        Optional columns that `data` lacks are null.
+        Args:
+            table: a table of the registry.
+            data: its rows; optional columns that it lacks are null.
+            dictionary: whether values are stored once and pointed at, or paths of columns for
+                which they are; of others it costs time and saves nothing.
+            **keys: what the file is about.
         """
         schema = TABLES[table].arrow()
         path = self.new_file(table, **keys)
         for column in TABLES[table].columns:
             if column.is_optional and column.name not in data.column_names:
                 data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
-        pq.write_table(data.select(schema.names).cast(schema), path, compression="zstd")
+        rows = data.select(schema.names).cast(schema)
+        pq.write_table(rows, path, compression="zstd", use_dictionary=dictionary)
         self.add(table, path, rows=data.num_rows, **keys)
 
     def remove(self, table: str, where: Callable[[File], bool] = lambda _: True) -> None:

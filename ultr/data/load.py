@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,16 +30,29 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
     source.require("lists", hint=f"run: ultr lists --lake {source.root}")
-    buckets = sorted({int(f.keys["bucket"]) for f in source.files("lists")})
+    files = source.files("lists")
+    if any("repeats" in f.keys for f in source.files("candidates")):
+        files += source.files("candidates")  # a split query may have no list in its own bucket
+    buckets = sorted({int(f.keys["bucket"]) for f in files})
     meta = source.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
     n_features = len(transform.mean) if transform else 0
     parts = [_load_bucket(source, b, n_features=n_features, transform=transform) for b in buckets]
-    return _concatenate(parts).merge_clicks()
+    return _share_rows(_concatenate(parts)).merge_clicks()
+
+
+def _share_rows(data: Lists) -> Lists:
+    """Give documents of split queries, which stand in several buckets, one `doc_row`."""
+    if len(np.unique(data.query_id)) == len(data.query_id):
+        return data
+    pair = np.column_stack([data.query_id[data.doc_query], data.doc_id])
+    _, first, group = np.unique(pair, axis=0, return_index=True, return_inverse=True)
+    # The queries' own buckets come first, so that rows of all candidates are numbered from 0.
+    return replace(data, doc_row=first[group.reshape(-1)].astype(np.int32))
 
 
 def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transform | None) -> Lists:
-    candidates = lake.read("candidates", bucket=bucket)
+    candidates = lake.read("candidates", bucket=bucket).sort_by("row")
     rows = lake.read("lists", bucket=bucket).combine_chunks()
     query_id, doc_query = np.unique(
         candidates["query_id"].to_numpy().astype(np.int64), return_inverse=True
@@ -46,7 +60,13 @@ def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transfo
     list_query = np.searchsorted(query_id, rows["query_id"].to_numpy())
     query_split = np.zeros(len(query_id), np.int32)
     query_split[list_query] = _split_codes(rows["query_split"])
+    # Candidates of later nights stand at the end; here the documents of a query are adjacent.
+    by_query = np.argsort(doc_query, kind="stable")
+    place = np.empty(len(by_query), np.int64)
+    place[by_query] = np.arange(len(by_query))
+    candidates, doc_query = candidates.take(pa.array(by_query)), doc_query[by_query]
     where, document = _padded(rows["row"])
+    document[where] = place[document[where]]
     position = _padded(rows["position"])[1]
     weight = rows["weight"].to_numpy().astype(np.float32)
     clicks = _padded(rows["click"])[1].astype(np.float32) * weight[:, None]

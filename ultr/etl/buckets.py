@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +15,29 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.etl.candidates import known_pairs, write_candidates
-from ultr.etl.collapse import Rows, collapse
-from ultr.etl.exposures import Exposures, add_up, as_table, join, of_dwell, of_rows
-from ultr.etl.listed import COUNTS, Listed, count_periods, listed, lists_table
+from ultr.etl.collapse import Rows
+from ultr.etl.exposures import (
+    Exposures,
+    add_up,
+    as_table,
+    digest_exposures,
+    join,
+    of_dwell,
+    of_rows,
+)
+from ultr.etl.listed import COUNTS, count_rows, digest_rows, listed, lists_table
 from ultr.etl.numbering import Numbered, Pairs, number_pairs
 from ultr.etl.partial import Dwell
 from ultr.lake import Commit, File
 
 DIGEST = "digest"
 """Key of lists and exposures: a digest of the content, by which an unchanged file is kept."""
+
+_REPEATED = [
+    *("query_split", "session_split"),
+    *("position.list.element", "context.list.element", "click.list.element"),
+]
+"""Columns of lists in which values come again and again."""
 
 
 class Content(NamedTuple):
@@ -71,12 +86,17 @@ class BucketWriter:
 
     def write(self, bucket: int, content: Content) -> None:
         """Write a bucket's candidates, lists and exposures."""
-        entries = self._write_pages(bucket, content, repeats=False)
-        if entries is not None:
-            for at, begin, end in _runs(entries.period):
-                part = Exposures(*(column[begin:end] for column in entries))
-                texts = pa.array([""]) if self.texts is None else self.texts
-                self._write_cell("exposures", as_table(part, texts), bucket=bucket, at=at)
+        found, digests = self._write_pages(bucket, content, repeats=False)
+        if found is None:
+            return
+        texts = pa.array([""]) if self.texts is None else self.texts
+        for at, begin, end in _runs(found.period):
+            columns: list[Any] = [column[begin:end] for column in found]
+            part = Exposures(*columns)
+            self._write_cell(
+                "exposures", partial(as_table, part, texts), bucket=bucket, at=at,
+                digest=digests[at], dictionary=["position", "context"],
+            )  # fmt: skip
 
     def write_repeating(self, bucket: int, content: Content) -> Exposures | None:
         """Write a bucket of lists of split queries; its candidates repeat those of other buckets.
@@ -84,49 +104,63 @@ class BucketWriter:
         Returns:
             Its exposures, which belong to the queries' own buckets.
         """
-        return self._write_pages(bucket, content, repeats=True)
+        return self._write_pages(bucket, content, repeats=True)[0]
 
-    def _write_pages(self, bucket: int, content: Content, *, repeats: bool) -> Exposures | None:
-        lists = None if content.rows is None else listed(collapse(content.rows))
+    def _write_pages(
+        self, bucket: int, content: Content, *, repeats: bool
+    ) -> tuple[Exposures | None, Counter[int]]:
+        """Write candidates and lists; return the exposures, and what they follow from by period."""
+        lists = None if content.rows is None else listed(content.rows)
         others = [x for x in (content.elsewhere, content.dwell and of_dwell(content.dwell)) if x]
         pairs = [] if lists is None else [lists.pairs()]
         pairs += [Pairs(x.query, x.document, x.period) for x in others] + list(content.always)
         if not pairs:
-            return None
+            return None, Counter()
         wanted = Pairs(*(np.concatenate(c) for c in zip(*pairs, strict=True)))
         numbered = number_pairs(wanted, known=known_pairs(self.change, bucket=bucket))
         write_candidates(
             self.change, numbered, bucket=bucket, features=content.features, repeats=repeats
         )
-        parts = np.split(numbered.row, np.cumsum([len(p.query) for p in pairs])[:-1])
-        entries, at = others, parts[: len(pairs) - len(content.always)]
+        rows_of = np.split(numbered.row, np.cumsum([len(p.query) for p in pairs])[:-1])
+        digests = Counter({p: n for x in others for p, n in digest_exposures(x).items()})
+        entries, at = others, rows_of[: len(pairs) - len(content.always)]
         if lists is not None:
             at[0] = lists.entries(at[0])
             entries = [of_rows(lists.rows), *others]
-            self._write_lists(lists, at[0], bucket=bucket)
-        return add_up(join(entries), pair=_rank(numbered)[np.concatenate(at)]) if entries else None
+            digests += self._write_lists(lists.rows, at[0], bucket=bucket)
+        if not entries:
+            return None, digests
+        return add_up(join(entries), pair=_rank(numbered)[np.concatenate(at)]), digests
 
-    def _write_lists(self, lists: Listed, row: NDArray[np.int32], *, bucket: int) -> None:
-        rows = lists.rows
+    def _write_lists(self, rows: Rows, row: NDArray[np.int32], *, bucket: int) -> Counter[int]:
+        digests = Counter[int]()
         for at, begin, end in _runs(rows.cell // 3):
-            table = lists_table(rows, row, begin=begin, end=end, texts=self.texts)
-            self._write_cell("lists", table, bucket=bucket, at=at)
-        counts, lowest = count_periods(rows, len(self.periods))
-        with self._lock:
-            self.counts += counts
-            np.maximum(self.lowest, lowest, out=self.lowest)
+            digests[at] = digest_rows(rows, begin=begin, end=end)
+            make = partial(lists_table, rows, row, begin=begin, end=end, texts=self.texts)
+            self._write_cell(
+                "lists", make, bucket=bucket, at=at, digest=digests[at], dictionary=_REPEATED
+            )
+            counts, lowest = count_rows(rows, begin=begin, end=end)
+            with self._lock:
+                self.counts[at] += counts
+                self.lowest[at] = max(self.lowest[at], lowest)
+        return digests
 
-    def _write_cell(self, table: str, data: pa.Table, *, bucket: int, at: int) -> None:
-        period, digest = self.periods[at], _digest(data)
+    def _write_cell(
+        self, table: str, make: Callable[[], pa.Table], *, bucket: int, at: int, digest: int,
+        dictionary: list[str],
+    ) -> None:  # fmt: skip
+        period, mark = self.periods[at], f"{digest % 2**64:016x}"
         old = self.before.get((table, str(bucket), period))
-        is_same = old is not None and old.keys.get(DIGEST) == digest
+        is_same = old is not None and old.keys[DIGEST] == mark
         with self._lock:
             self.cells_kept += is_same and table == "lists"
             self.cells_rebuilt += not is_same and table == "lists"
-        if is_same:
+        if old is not None and is_same:
             self.change.keep(table, old)
         else:
-            self.change.write(table, data, bucket=bucket, period=period, **{DIGEST: digest})
+            keys: dict[str, Any] = {"bucket": bucket, "period": period, DIGEST: mark}
+            self.change.write(table, make(), dictionary=dictionary, **keys)
 
 
 def _rank(numbered: Numbered) -> NDArray[np.int64]:
@@ -141,10 +175,3 @@ def _runs(ascending: NDArray[Any]) -> list[tuple[int, int, int]]:
     values, begin = np.unique(ascending, return_index=True)
     end = np.append(begin, len(ascending))[1:]
     return list(zip(values.tolist(), begin.tolist(), end.tolist(), strict=True))
-
-
-def _digest(data: pa.Table) -> str:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, data.schema) as writer:
-        writer.write_table(data)
-    return blake2b(sink.getvalue(), digest_size=8).hexdigest()

@@ -149,16 +149,20 @@ def _choose_buckets(connection: duckdb.DuckDBPyConnection, impressions: float) -
 
 def _take_out(change: Commit, plan: Plan) -> dict[tuple[str, str, str], File]:
     """Take out what is built again, and say what it was: (table, bucket, period) -> file."""
-    periods, is_everything = set(plan.periods), plan.because is not None
-    before: dict[tuple[str, str, str], File] = {}
-    for table in ("lists", "exposures"):
-        for file in list(change.manifest.tables.get(table, [])):
-            if is_everything or file.keys["period"] in periods:
-                if not is_everything:
-                    before[table, file.keys["bucket"], file.keys["period"]] = file
-                change.remove(table, lambda f, gone=file: f is gone)
-    if is_everything:
-        change.remove("candidates")
+    tables = ("lists", "exposures")
+    if plan.because is not None:
+        for table in (*tables, "candidates"):
+            change.remove(table)
+        return {}
+    periods = set(plan.periods)
+    before = {
+        (table, file.keys["bucket"], file.keys["period"]): file
+        for table in tables
+        for file in change.manifest.tables.get(table, [])
+        if file.keys["period"] in periods
+    }
+    for table in tables:
+        change.remove(table, lambda file: file.keys["period"] in periods)
     return before
 
 

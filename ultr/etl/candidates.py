@@ -97,8 +97,8 @@ def write_candidates(
         pairs = pairs.lazy().join(known, on=_PAIR, how="left", maintain_order="left").collect()
     else:
         pairs = pairs.with_columns(pl.lit(None, pl.List(pl.Float32)).alias("features"))
-    more = {REPEATS: "true"} if repeats else {}
-    change.write("candidates", pairs.to_arrow(), bucket=bucket, **more)
+    keys: dict[str, Any] = {"bucket": bucket} | ({REPEATS: "true"} if repeats else {})
+    change.write("candidates", pairs.to_arrow(), **keys)
 
 
 def fit_on_training(change: Commit, names: tuple[str, ...]) -> Transform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from ultr.etl.grouping import Groups, Longs, Words, group, mix
 from ultr.etl.ragged import as_lists, common_size, entries, gather, starts
+
+Bools = NDArray[np.bool_]
 
 _PLAIN = ("query", "cell", "size", "n", "weight", "list_hash", "row_hash")
 _FLAT = ("document", "position", "click", "context")
@@ -66,17 +69,17 @@ class Rows:
         """The length that all lists have, 0 where they differ."""
         return common_size(self.size)
 
-    def same_lists(self, i: Longs, j: Longs) -> NDArray[np.bool_]:
+    def same_lists(self, i: Longs, j: Longs) -> Bools:
         """Whether rows `i [N]` and `j [N]` agree on query, documents, positions and context."""
-        same = (self.query[i] == self.query[j]) & (self.size[i] == self.size[j])
+        same: Bools = (self.query[i] == self.query[j]) & (self.size[i] == self.size[j])
         for name in self.lists:
             if name != "click":
                 same &= self._agree(name, i, j, among=same)
         return same
 
-    def same_rows(self, i: Longs, j: Longs) -> NDArray[np.bool_]:
+    def same_rows(self, i: Longs, j: Longs) -> Bools:
         """Whether rows `i [N]` and `j [N]` agree on everything that sessions are collapsed by."""
-        same = self.same_lists(i, j) & (self.cell[i] == self.cell[j])
+        same: Bools = self.same_lists(i, j) & (self.cell[i] == self.cell[j])
         return same & self._agree("click", i, j, among=same)
 
     def list_key(self, row: int) -> tuple[Any, ...]:
@@ -96,14 +99,13 @@ class Rows:
     def _start(self) -> Longs:
         return starts(self.size)
 
-    def _agree(
-        self, column: str, i: Longs, j: Longs, *, among: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
+    def _agree(self, column: str, i: Longs, j: Longs, *, among: Bools) -> Bools:
         """Whether the lists of a column agree, asked only where `among` holds."""
         values: NDArray[Any] = getattr(self, column)
         if self.width:
             square = values.reshape(-1, self.width)
-            return (square.take(i, axis=0) == square.take(j, axis=0)).all(axis=1)
+            agree: Bools = (square.take(i, axis=0) == square.take(j, axis=0)).all(axis=1)
+            return agree
         out = among.copy()
         a, b = i[among], j[among]
         differs = values[entries(self.size, a)] != values[entries(self.size, b)]
@@ -113,13 +115,26 @@ class Rows:
         return out
 
 
-def collapse(rows: Rows) -> Rows:
-    """One row per distinct session, with counts and weights summed; the order is arbitrary."""
+def collapse(rows: Rows, *, order: Callable[[Rows], Longs] | None = None) -> Rows:
+    """One row per distinct session, with counts and weights summed.
+
+    Args:
+        rows: equal ones or not.
+        order: what sorts the result, from `Rows` without lists; by default it comes in any order.
+    """
     groups = group(rows.row_hash, equal=rows.same_rows, key=rows.row_key)
-    if len(groups.start) == len(rows):
-        return rows
-    kept = rows.take(groups.first)
-    return replace(kept, n=groups.sum(rows.n), weight=groups.sum(rows.weight))
+    sums = {"n": groups.sum(rows.n), "weight": groups.sum(rows.weight)}
+    first = groups.first
+    if order is not None:
+        # Lists are copied once, into their final place.
+        ordered = order(_without_lists(rows, first))
+        first, sums = first[ordered], {name: v[ordered] for name, v in sums.items()}
+    return replace(rows.take(first), **sums)
+
+
+def _without_lists(rows: Rows, some: Longs) -> Rows:
+    plain = {name: getattr(rows, name)[some] for name in _PLAIN}
+    return replace(rows, **plain, **{name: v[:0] for name, v in rows.lists.items()})
 
 
 def distinct_lists(rows: Rows) -> Groups:

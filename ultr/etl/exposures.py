@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.etl.collapse import Rows
-from ultr.etl.grouping import Longs
+from ultr.etl.grouping import Longs, mix
 from ultr.etl.partial import Dwell
 
 
@@ -75,6 +75,8 @@ def of_dwell(dwell: Dwell) -> Exposures:
 
 def join(parts: Sequence[Exposures]) -> Exposures:
     """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
     return Exposures(*(np.concatenate(c) for c in zip(*parts, strict=True)))
 
 
@@ -95,8 +97,24 @@ def add_up(entries: Exposures, *, pair: NDArray[np.integer[Any]]) -> Exposures:
     is_first[1:] = ordered[1:] != ordered[:-1]
     start = np.flatnonzero(is_first)
     one = order[start]
-    sums = (np.add.reduceat(x[order], start) if len(start) else x[:0] for x in entries[5:])
-    return Exposures(*(x[one] for x in entries[:5]), *sums)
+    columns: list[Any] = [x[one] for x in entries[:5]]
+    columns += [_sums(x, order, start) for x in entries[5:]]
+    return Exposures(*columns)
+
+
+def digest_exposures(found: Exposures) -> dict[int, int]:
+    """A digest of the entries of each period, whatever their order."""
+    hashed = np.zeros(len(found.query), np.uint64)
+    for column in found:
+        hashed = mix(hashed) ^ column.astype(np.uint64)
+    periods = np.unique(found.period).tolist()
+    return {p: int(mix(hashed[found.period == p]).sum()) for p in periods}
+
+
+def _sums(values: Longs, order: Longs, start: Longs) -> Longs:
+    if not values.any():  # no times: nothing to sum
+        return np.zeros(len(start), np.int64)
+    return np.add.reduceat(values[order], start)
 
 
 def as_table(found: Exposures, texts: pa.Array) -> pa.Table:

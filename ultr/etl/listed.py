@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ultr.etl.collapse import Rows, distinct_lists, real_weights
+from ultr.etl.collapse import Rows, collapse, distinct_lists, real_weights
+from ultr.etl.grouping import mix
 from ultr.etl.numbering import Pairs
-from ultr.etl.ragged import as_lists, gather, starts
+from ultr.etl.ragged import as_lists, gather, starts, totals
 from ultr.etl.split import SPLITS, query_split
 
 COUNTS = ("sessions", "rows", "impressions", "clicks", "listed", *SPLITS)
@@ -45,16 +46,19 @@ class Listed(NamedTuple):
 
 
 def listed(rows: Rows) -> Listed:
-    """Sort collapsed rows, and find the distinct lists among them.
+    """Collapse rows, sort them, and find the distinct lists among them.
 
     The order depends on the content alone, not on how the rows came.
     """
-    period, split = rows.cell // 3, rows.cell % 3
-    order = np.lexsort((rows.row_hash, rows.list_hash, split, rows.query, period))
-    ordered = rows.take(order)
+    ordered = collapse(rows, order=_storage_order)
     groups = distinct_lists(ordered)
     first = groups.min(ordered.cell // 3)
     return Listed(ordered, groups.first, groups.number, first)
+
+
+def _storage_order(rows: Rows) -> NDArray[np.int64]:
+    period, split = rows.cell // 3, rows.cell % 3
+    return np.lexsort((rows.row_hash, rows.list_hash, split, rows.query, period))
 
 
 def lists_table(
@@ -93,15 +97,20 @@ def lists_table(
     )
 
 
-def count_periods(rows: Rows, periods: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`COUNTS` by period `[P, 8]`, and the lowest rank of each period `[P]`."""
-    period, split = rows.cell // 3, rows.cell % 3
-    entry = np.repeat(np.arange(len(rows)), rows.size)
-    clicks = np.bincount(entry, rows.click, len(rows)) * rows.n
-    size = rows.size.astype(np.int64)
-    columns = [rows.n, np.ones(len(rows)), rows.n * size, clicks, size]
-    columns += [rows.n * (split == s) for s in range(len(SPLITS))]
-    counts = np.stack([np.bincount(period, c, periods) for c in columns], axis=1)
-    lowest = np.zeros(periods, np.int64)
-    np.maximum.at(lowest, period[entry], rows.position)
-    return counts.astype(np.int64), lowest
+def count_rows(rows: Rows, *, begin: int, end: int) -> tuple[list[int], int]:
+    """`COUNTS` of some rows, and their lowest rank."""
+    some, inner = slice(begin, end), slice(*starts(rows.size)[[begin, end]].tolist())
+    n, size, split = rows.n[some], rows.size[some].astype(np.int64), rows.cell[some] % 3
+    clicks = totals(rows.click[inner], size)
+    counts = [n.sum(), len(n), n @ size, n @ clicks, size.sum()]
+    counts += [n[split == s].sum() for s in range(len(SPLITS))]
+    return [int(c) for c in counts], int(rows.position[inner].max(initial=0))
+
+
+def digest_rows(rows: Rows, *, begin: int, end: int) -> int:
+    """A digest of some rows, whatever their order."""
+    some = slice(begin, end)
+    counted = rows.row_hash[some] ^ mix(rows.n[some])
+    for column in rows.weight[some].T:
+        counted = mix(counted) ^ column.astype(np.uint64)
+    return int(mix(counted).sum())

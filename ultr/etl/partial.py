@@ -1,11 +1,11 @@
-"""Batches of pages to collapsed rows, and what was counted on the way."""
+"""Batches of pages to rows, and what was counted on the way."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ultr.errors import DataError
-from ultr.etl.collapse import Rows, collapse, exact_weights, hash_lists, hash_rows
+from ultr.etl.collapse import Rows, exact_weights, hash_lists, hash_rows
 from ultr.etl.filters import REASONS
-from ultr.etl.ragged import gather, starts
+from ultr.etl.ragged import gather, starts, totals
 
 _MOST_WEIGHT = 2.0**40
 """Bound on the log's sum of squared weights, so that sums of `exact_weights` cannot overflow."""
@@ -42,7 +42,8 @@ class Dwell(NamedTuple):
 
     def take(self, order: NDArray[np.int64]) -> Dwell:
         """The entries `order`."""
-        return Dwell(*(values[order] for values in self))
+        columns: list[Any] = [values[order] for values in self]
+        return Dwell(*columns)
 
 
 @dataclass
@@ -111,8 +112,8 @@ class Partial(NamedTuple):
     logged: Logged
 
 
-def collapse_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Partial:
-    """Collapse one batch of the view `pages`.
+def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Partial:
+    """Rows of one batch of the view `pages`, not collapsed yet.
 
     Raises:
         DataError: lists of different lengths on one page, missing values, or bad weights.
@@ -149,7 +150,7 @@ def collapse_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -
         click=click,
         context=codes,
     )
-    return Partial(collapse(rows), dwell, logged)
+    return Partial(rows, dwell, logged)
 
 
 def _sizes(batch: pa.RecordBatch) -> NDArray[np.int32]:
@@ -188,10 +189,7 @@ def _count(batch: pa.RecordBatch, size: NDArray[np.int32], periods: int) -> Logg
         dropped, clicks = batch["dropped"].to_numpy(), batch["logged_clicks"].to_numpy()
     else:
         dropped = np.zeros(len(size), np.int8)
-        total = np.concatenate(
-            [[0], np.cumsum(batch["click"].flatten().to_numpy(), dtype=np.int64)]
-        )
-        clicks = np.diff(total[starts(size)])
+        clicks = totals(batch["click"].flatten().to_numpy(), size)
     for column, values in enumerate((np.ones(len(size)), size, clicks)):
         counted.counts[:, 0, column] = np.bincount(period, values, periods)
         if dropped.any():

@@ -48,3 +48,15 @@ def as_lists(flat: NDArray[Any] | pa.Array, size: NDArray[np.integer[Any]]) -> p
     """An Arrow list array; at most 2^31 values."""
     offsets = pa.array(starts(size).astype(np.int32))
     return pa.ListArray.from_arrays(offsets, pa.array(flat))
+
+
+def totals(flat: NDArray[Any], size: NDArray[np.integer[Any]]) -> Longs:
+    """`[R]` the sum of each list."""
+    width = common_size(size)
+    if width:
+        rows: Longs = flat.reshape(-1, width).sum(axis=1, dtype=np.int64)
+        return rows
+    until = np.zeros(len(flat) + 1, np.int64)
+    np.cumsum(flat, out=until[1:])
+    bounds = starts(size)
+    return until[bounds[1:]] - until[bounds[:-1]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ultr.etl.collapse import Rows, collapse, from_arrow, to_arrow
 from ultr.etl.pages import read_pages
 from ultr.etl.parallel import map_threads
-from ultr.etl.partial import Contexts, Dwell, Logged, collapse_batch
+from ultr.etl.partial import Contexts, Dwell, Logged, read_batch
 from ultr.etl.spill import Spill, by_partition
 from ultr.etl.spread import Partitions, Sample, count_by_query, is_one_of, power_of_two
 from ultr.progress import Advance
@@ -93,12 +93,12 @@ def shuffle(
         threads: that collapse batches.
         advance: told how many pages were read.
     """
-    spills = (Spill(folder / name) for name in ("rows", "moved", "dwell"))
-    out = Shuffled(partitions, *spills, Contexts(), Logged.of(periods))
+    rows, moved, dwell = (Spill(folder / name) for name in ("rows", "moved", "dwell"))
+    out = Shuffled(partitions, rows, moved, dwell, Contexts(), Logged.of(periods))
     sample = Sample()
 
     def work(batch: pa.RecordBatch) -> tuple[int, Logged]:
-        rows, dwell, logged = collapse_batch(batch, out.contexts, periods=periods)
+        rows, dwell, logged = read_batch(batch, out.contexts, periods=periods)
         sample.add(rows)
         _spill(out.rows, rows, partitions)
         if dwell is not None:
@@ -145,5 +145,12 @@ def settle_heavy(shuffled: Shuffled, *, lists: int) -> tuple[int, tuple[int, ...
 
 
 def _spill(spill: Spill, rows: Rows, partitions: Partitions) -> None:
-    order, bounds = by_partition(partitions.of_rows(rows), partitions.total)
-    spill.add(to_arrow(rows.take(order)), bounds)
+    """Add rows, equal ones joined, to their partitions."""
+    bounds: list[NDArray[np.int64]] = []
+
+    def order(plain: Rows) -> NDArray[np.int64]:
+        found, at = by_partition(partitions.of_rows(plain), partitions.total)
+        bounds.append(at)
+        return found
+
+    spill.add(to_arrow(collapse(rows, order=order)), bounds[0])

@@ -189,7 +189,11 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec) -> None:
     propensity = np.exp(logits - logits[0])
     write_propensities(root / "propensities.parquet", propensity)
     if spec.reads == "row":
-        pairs = {"query_id": data.query_id[data.doc_query], "doc_id": data.doc_id}
+        # Documents that split queries repeat share the row of their first place, and come last.
+        # Candidates after the last that was clicked on have no parameter.
+        n_parameters = len(fitted.params.ranker["scores"][...])
+        own = (data.doc_row == np.arange(data.n_documents)) & (data.doc_row < n_parameters)
+        pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}
         pq.write_table(pa.table(pairs), root / "documents.parquet")
     elif data.transform is not None:
         _write_json(root / "transform.json", data.transform.to_json())
