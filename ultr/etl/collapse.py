@@ -16,7 +16,7 @@ from ultr.etl.ragged import as_lists, common_size, entries, gather, starts
 
 Bools = NDArray[np.bool_]
 
-_PLAIN = ("query", "cell", "size", "n", "weight", "list_hash", "row_hash")
+_PLAIN = ("query", "cell", "size", "n", "list_hash", "row_hash", "weight")
 _FLAT = ("document", "position", "click", "context")
 _HIGH, _LOW = 2.0**20, 2.0**50
 
@@ -30,26 +30,27 @@ class Rows:
         cell: `[R]` period × 3 + session split.
         size: `[R]` documents of each list.
         n: `[R]` sessions.
-        weight: `[R, 4]` sums of weights and of their squares as `exact_weights` writes them.
         list_hash: `[R]` of query, documents, positions and context; the same in every version.
         row_hash: `[R]` of those, the clicks and the cell.
         document: `[M]` ids.
         position: `[M]` ranks, ascending within a list.
         click: `[M]` 0 or 1.
         context: `[M]` codes, None without context.
+        weight: `[R, 4]` sums of weights and of their squares as `exact_weights` writes them; None
+            where every session weighs 1.
     """
 
     query: Longs
     cell: NDArray[np.int32]
     size: NDArray[np.int32]
     n: Longs
-    weight: Longs
     list_hash: Words
     row_hash: Words
     document: Longs
     position: NDArray[np.int16]
     click: NDArray[np.int8]
     context: NDArray[np.int32] | None = None
+    weight: Longs | None = None
 
     def __len__(self) -> int:
         return len(self.query)
@@ -57,7 +58,12 @@ class Rows:
     def take(self, order: Longs) -> Rows:
         """The rows `order`."""
         flat = {name: gather(v, self.size, order) for name, v in self.lists.items()}
-        return replace(self, **flat, **{name: getattr(self, name)[order] for name in _PLAIN})
+        return replace(self, **flat, **{name: values[order] for name, values in self.plain.items()})
+
+    @property
+    def plain(self) -> dict[str, NDArray[Any]]:
+        """The arrays with a value per row, as far as there are such."""
+        return {c: values for c in _PLAIN if (values := getattr(self, c)) is not None}
 
     @property
     def lists(self) -> dict[str, NDArray[Any]]:
@@ -123,7 +129,9 @@ def collapse(rows: Rows, *, order: Callable[[Rows], Longs] | None = None) -> Row
         order: what sorts the result, from `Rows` without lists; by default it comes in any order.
     """
     groups = group(rows.row_hash, equal=rows.same_rows, key=rows.row_key)
-    sums = {"n": groups.sum(rows.n), "weight": groups.sum(rows.weight)}
+    sums = {"n": groups.sum(rows.n)}
+    if rows.weight is not None:
+        sums["weight"] = np.stack([groups.sum(column) for column in rows.weight.T], axis=1)
     first = groups.first
     if order is not None:
         # Lists are copied once, into their final place.
@@ -133,7 +141,7 @@ def collapse(rows: Rows, *, order: Callable[[Rows], Longs] | None = None) -> Row
 
 
 def _without_lists(rows: Rows, some: Longs) -> Rows:
-    plain = {name: getattr(rows, name)[some] for name in _PLAIN}
+    plain = {name: values[some] for name, values in rows.plain.items()}
     return replace(rows, **plain, **{name: v[:0] for name, v in rows.lists.items()})
 
 
@@ -200,16 +208,19 @@ def exact_weights(weight: NDArray[np.float64]) -> Longs:
     return np.stack(columns, axis=1).astype(np.int64)
 
 
-def real_weights(weight: Longs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums of weights `[R]` and of their squares `[R]` from `exact_weights`."""
+def real_weights(n: Longs, weight: Longs | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of weights `[R]` and of their squares `[R]`."""
+    if weight is None:
+        return n.astype(np.float64), n.astype(np.float64)
     parts = weight.astype(np.float64)
     return parts[:, 0] / _HIGH + parts[:, 1] / _LOW, parts[:, 2] / _HIGH + parts[:, 3] / _LOW
 
 
 def to_arrow(rows: Rows) -> pa.RecordBatch:
     """Rows as a batch of Arrow, for the spill."""
-    columns = {name: pa.array(getattr(rows, name)) for name in _PLAIN if name != "weight"}
-    columns["weight"] = pa.FixedSizeListArray.from_arrays(pa.array(rows.weight.reshape(-1)), 4)
+    columns = {name: pa.array(v) for name, v in rows.plain.items() if name != "weight"}
+    if rows.weight is not None:
+        columns["weight"] = pa.FixedSizeListArray.from_arrays(pa.array(rows.weight.reshape(-1)), 4)
     columns |= {name: as_lists(values, rows.size) for name, values in rows.lists.items()}
     return pa.RecordBatch.from_pydict(columns)
 
@@ -223,4 +234,6 @@ def from_arrow(table: pa.Table) -> Rows:
         columns[name] = np.concatenate(
             [(p.flatten() if is_nested else p).to_numpy() for p in parts]
         )
-    return Rows(**columns | {"weight": columns["weight"].reshape(-1, 4)})
+    if "weight" in columns:
+        columns["weight"] = columns["weight"].reshape(-1, 4)
+    return Rows(**columns)

@@ -41,10 +41,8 @@ class Groups(NamedTuple):
         return out
 
     def sum(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Sums over the groups of values `[R]` or `[R, C]`."""
-        if not len(self.start):
-            return values[:0]
-        return np.add.reduceat(values[self.order], self.start, axis=0)
+        """Sums over the groups of values `[R]`."""
+        return np.add.reduceat(values[self.order], self.start) if len(self.start) else values
 
     def min(self, values: NDArray[Any]) -> NDArray[Any]:
         """Minima over the groups of values `[R]`."""

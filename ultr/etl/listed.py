@@ -77,7 +77,9 @@ def lists_table(
     bounds = starts(rows.size)[[begin, end]]
     some, inner = slice(begin, end), slice(*bounds.tolist())
     size = rows.size[some]
-    weight, weight_sq = real_weights(rows.weight[some])
+    weight, weight_sq = real_weights(
+        rows.n[some], None if rows.weight is None else rows.weight[some]
+    )
     context = pa.nulls(end - begin, pa.list_(pa.string()))
     if texts is not None and rows.context is not None:
         context = as_lists(texts.take(pa.array(rows.context[inner])), size)
@@ -111,6 +113,6 @@ def digest_rows(rows: Rows, *, begin: int, end: int) -> int:
     """A digest of some rows, whatever their order."""
     some = slice(begin, end)
     counted = rows.row_hash[some] ^ mix(rows.n[some])
-    for column in rows.weight[some].T:
+    for column in () if rows.weight is None else rows.weight[some].T:
         counted = mix(counted) ^ column.astype(np.uint64)
     return int(mix(counted).sum())

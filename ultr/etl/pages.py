@@ -40,8 +40,8 @@ def make_pages(
     """Make the view `pages`: what the collapse needs of the view `sessions`.
 
     Its columns: `query_id, cell` (place of the period × 3 + session split), `doc_id, position,
-    click, dwell_s, weight`, `context` where there is one, and `dropped, logged_clicks` where there
-    are filters.
+    click, dwell_s`, `context` where there is one, `dropped, logged_clicks` where there are filters,
+    and `weight` unless all weigh 1.
 
     Args:
         connection: has the views `every_session` and `sessions`.
@@ -55,8 +55,10 @@ def make_pages(
     make_filtered(connection, filters, clicks=clicks)
     more = f", {context} as context" if context else ""
     more += ", dropped, logged_clicks" if filters.changes else ""
+    weights = connection.execute("select 1 from sessions where weight is distinct from 1 limit 1")
+    more += ", weight" if weights.fetchall() else ""
     connection.execute(
-        "create view pages as select query_id, doc_id, position, click, dwell_s, weight,"  # noqa: S608  constants
+        "create view pages as select query_id, doc_id, position, click, dwell_s,"  # noqa: S608  constants
         f" (period_code * 3 + session_split(seed, ordinal))::integer as cell{more}"
         " from filtered join seeds using (source)"
     )

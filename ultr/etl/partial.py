@@ -130,6 +130,7 @@ def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Pa
     if "context" in batch.schema.names:
         codes, hashes = contexts.encode(batch["context"].flatten())
     dwell = _dwell(batch, size, document=document, position=position, context=codes)
+    has_weight = "weight" in batch.schema.names
     query, cell = batch["query_id"].to_numpy(), batch["cell"].to_numpy()
     order = _by_position(size, document, position)
     if order is not None:
@@ -142,13 +143,13 @@ def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Pa
         cell=cell,
         size=size,
         n=np.ones(len(query), np.int64),
-        weight=exact_weights(batch["weight"].to_numpy()),
         list_hash=list_hash,
         row_hash=hash_rows(list_hash, cell, size, click),
         document=document,
         position=position,
         click=click,
         context=codes,
+        weight=exact_weights(batch["weight"].to_numpy()) if has_weight else None,
     )
     return Partial(rows, dwell, logged)
 
@@ -160,8 +161,10 @@ def _sizes(batch: pa.RecordBatch) -> NDArray[np.int32]:
     is_bad = any(x.null_count for x in (*lengths.values(), *flat)) or any(
         not x.equals(size) for x in lengths.values()
     )
-    weight = batch["weight"]
-    if is_bad or weight.null_count or not (weight.to_numpy() >= 0).all():
+    if "weight" in batch.schema.names:
+        weight = batch["weight"]
+        is_bad |= weight.null_count > 0 or not (weight.to_numpy() >= 0).all()
+    if is_bad:
         raise _not_parallel()
     out: NDArray[np.int32] = size.to_numpy().astype(np.int32)
     return out
@@ -182,8 +185,9 @@ def _not_parallel() -> DataError:
 
 def _count(batch: pa.RecordBatch, size: NDArray[np.int32], periods: int) -> Logged:
     counted = Logged.of(periods)
-    weight = batch["weight"].to_numpy()
-    counted.weight_sq = float((weight * weight).sum())
+    if "weight" in batch.schema.names:
+        weight = batch["weight"].to_numpy()
+        counted.weight_sq = float((weight * weight).sum())
     period = batch["cell"].to_numpy() // 3
     if "dropped" in batch.schema.names:
         dropped, clicks = batch["dropped"].to_numpy(), batch["logged_clicks"].to_numpy()
