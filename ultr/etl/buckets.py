@@ -26,7 +26,7 @@ from ultr.etl.exposures import (
     of_rows,
 )
 from ultr.etl.listed import COUNTS, count_rows, digest_rows, listed, lists_table
-from ultr.etl.numbering import Numbered, Pairs, number_pairs
+from ultr.etl.numbering import Pairs, number_pairs
 from ultr.etl.partial import Dwell
 from ultr.lake import Commit, File
 
@@ -130,7 +130,7 @@ class BucketWriter:
             digests += self._write_lists(lists.rows, at[0], bucket=bucket)
         if not entries:
             return None, digests
-        return add_up(join(entries), pair=_rank(numbered)[np.concatenate(at)]), digests
+        return add_up(join(entries), pair=numbered.rank[np.concatenate(at)]), digests
 
     def _write_lists(self, rows: Rows, row: NDArray[np.int32], *, bucket: int) -> Counter[int]:
         digests = Counter[int]()
@@ -161,13 +161,6 @@ class BucketWriter:
         else:
             keys: dict[str, Any] = {"bucket": bucket, "period": period, DIGEST: mark}
             self.change.write(table, make(), dictionary=dictionary, **keys)
-
-
-def _rank(numbered: Numbered) -> NDArray[np.int64]:
-    """`[C]` place of each candidate row by (query, document)."""
-    rank = np.empty(len(numbered.query), np.int64)
-    rank[np.lexsort((numbered.document, numbered.query))] = np.arange(len(rank))
-    return rank
 
 
 def _runs(ascending: NDArray[Any]) -> list[tuple[int, int, int]]:

@@ -121,7 +121,7 @@ def _shuffle(
     folder = temporary_folder(change.root)
     with progress("pages", total=pages, unit="pages", quiet=quiet) as advance:
         return shuffle(
-            connection, folder, partitions, periods=len(plan.periods), threads=threads,
+            connection, folder, partitions, periods=plan.periods, threads=threads,
             advance=advance,
         )  # fmt: skip
 

@@ -98,7 +98,7 @@ def write_candidates(
     else:
         pairs = pairs.with_columns(pl.lit(None, pl.List(pl.Float32)).alias("features"))
     keys: dict[str, Any] = {"bucket": bucket} | ({REPEATS: "true"} if repeats else {})
-    change.write("candidates", pairs.to_arrow(), **keys)
+    change.write("candidates", pairs.to_arrow(), dictionary=False, **keys)
 
 
 def fit_on_training(change: Commit, names: tuple[str, ...]) -> Transform:

@@ -31,7 +31,7 @@ class Rows:
         size: `[R]` documents of each list.
         n: `[R]` sessions.
         list_hash: `[R]` of query, documents, positions and context; the same in every version.
-        row_hash: `[R]` of those, the clicks and the cell.
+        row_hash: `[R]` of those, the clicks, the period's name and the split.
         document: `[M]` ids.
         position: `[M]` ranks, ascending within a list.
         click: `[M]` 0 or 1.
@@ -172,11 +172,11 @@ def hash_lists(
 
 
 def hash_rows(
-    list_hash: Words, cell: NDArray[np.int32], size: NDArray[np.int32], click: NDArray[np.int8]
+    list_hash: Words, cell: Words, size: NDArray[np.int32], click: NDArray[np.int8]
 ) -> Words:
-    """`row_hash` from `list_hash`, cell `[R]` and clicks `[M]`."""
+    """`row_hash` from `list_hash`, hashes of the cells `[R]` and clicks `[M]`."""
     clicks = sum_lists(click.astype(np.uint64), size)
-    return mix(list_hash ^ mix(clicks + cell.astype(np.uint64)))
+    return mix(list_hash ^ mix(clicks + cell))
 
 
 def sum_lists(values: Words, size: NDArray[np.int32]) -> Words:

@@ -15,6 +15,8 @@ Words = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
+_MOST_KEYS = 2**62
+
 
 class Groups(NamedTuple):
     """Rows in the order of their groups.
@@ -80,6 +82,32 @@ def group(
         order[begin:end] = [row for _, row in keys]
         is_first[begin + 1 : end] = [a[0] != b[0] for a, b in pairwise(keys)]
     return Groups(order, np.flatnonzero(is_first))
+
+
+def order_by(*columns: NDArray[np.integer[Any]]) -> Longs:
+    """What sorts rows `[R]` by the first column, then by the next.
+
+    Rows that agree on all of them come in any order. As `np.lexsort`, several times faster: each
+    column becomes small numbers, the columns one number, which is sorted once.
+    """
+    key, bound = _dense(columns[0])
+    for column in columns[1:]:
+        rank, size = _dense(column)
+        if bound * size > _MOST_KEYS:
+            key, bound = _dense(key)
+        key, bound = key * size + rank, bound * size
+    return np.argsort(key)
+
+
+def _dense(values: NDArray[np.integer[Any]]) -> tuple[Longs, int]:
+    """Numbers from 0 in the order of the values, and how many there may be."""
+    order = np.argsort(values)
+    ordered = values[order]
+    is_new = np.zeros(len(values), np.int64)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    out = np.empty(len(values), np.int64)
+    out[order] = np.cumsum(is_new)
+    return out, len(values) + 1
 
 
 def group_pairs(a: Longs, b: Longs) -> Groups:

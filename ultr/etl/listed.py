@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.etl.collapse import Rows, collapse, distinct_lists, real_weights
-from ultr.etl.grouping import mix
+from ultr.etl.grouping import mix, order_by
 from ultr.etl.numbering import Pairs
 from ultr.etl.ragged import as_lists, gather, starts, totals
 from ultr.etl.split import SPLITS, query_split
@@ -58,7 +58,7 @@ def listed(rows: Rows) -> Listed:
 
 def _storage_order(rows: Rows) -> NDArray[np.int64]:
     period, split = rows.cell // 3, rows.cell % 3
-    return np.lexsort((rows.row_hash, rows.list_hash, split, rows.query, period))
+    return order_by(period, rows.query, split, rows.list_hash, rows.row_hash)
 
 
 def lists_table(

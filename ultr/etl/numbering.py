@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.etl.grouping import Longs, group_pairs
+from ultr.etl.grouping import Longs, group_pairs, order_by
 
 ALWAYS = -1
 """First period of pairs that do not come from sessions: judged, or with features."""
@@ -40,12 +40,14 @@ class Numbered(NamedTuple):
         query: `[C]` ids by row, of old and new rows.
         document: `[C]` ids by row.
         known: rows that were there before.
+        rank: `[C]` place of each row by query and document.
     """
 
     row: NDArray[np.int32]
     query: Longs
     document: Longs
     known: int
+    rank: Longs
 
 
 def number_pairs(pairs: Pairs, *, known: tuple[Longs, Longs]) -> Numbered:
@@ -64,8 +66,18 @@ def number_pairs(pairs: Pairs, *, known: tuple[Longs, Longs]) -> Numbered:
     first = np.concatenate([np.arange(n_known) - n_known - 1, pairs.first.astype(np.int64)])
     groups = group_pairs(query, document)
     earliest, one = groups.min(first), groups.first
-    order = np.lexsort((document[one], query[one], earliest))
+    by_pair = order_by(query[one], document[one])
+    # Rows by period, those of a period by pair; a stable sort of few values is fast.
+    order = by_pair[np.argsort(_small(earliest[by_pair]), kind="stable")]
     row = np.empty(len(one), np.int32)
     row[order] = np.arange(len(one))
+    rank = np.empty(len(one), np.int64)
+    rank[row[by_pair]] = np.arange(len(one))
     one = one[order]
-    return Numbered(row[groups.number[n_known:]], query[one], document[one], n_known)
+    return Numbered(row[groups.number[n_known:]], query[one], document[one], n_known, rank)
+
+
+def _small(values: Longs) -> NDArray[np.integer[Any]]:
+    """In 16 bits where they fit: NumPy sorts those by radix."""
+    is_small = len(values) and values.min() > -(2**15) and values.max() < 2**15
+    return values.astype(np.int16) if is_small else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from ultr.errors import DataError
 from ultr.etl.collapse import Rows, exact_weights, hash_lists, hash_rows
 from ultr.etl.filters import REASONS
+from ultr.etl.grouping import mix
 from ultr.etl.ragged import gather, starts, totals
+from ultr.etl.split import SPLITS
 
 _MOST_WEIGHT = 2.0**40
 """Bound on the log's sum of squared weights, so that sums of `exact_weights` cannot overflow."""
@@ -66,8 +69,7 @@ class Contexts:
     def _code(self, text: str) -> int:
         if text not in self.codes:
             self.codes[text] = len(self.codes)
-            digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-            self.hashes.append(int.from_bytes(digest, "big"))
+            self.hashes.append(_hash(text))
         return self.codes[text]
 
 
@@ -112,14 +114,20 @@ class Partial(NamedTuple):
     logged: Logged
 
 
-def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Partial:
+def hash_cells(periods: Sequence[str]) -> NDArray[np.uint64]:
+    """A hash for each cell of some periods; the same in every build, as their places are not."""
+    period = np.array([_hash(name) for name in periods], np.uint64)
+    return mix(period[:, None] + np.arange(len(SPLITS), dtype=np.uint64)).reshape(-1)
+
+
+def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, cells: NDArray[np.uint64]) -> Partial:
     """Rows of one batch of the view `pages`, not collapsed yet.
 
     Raises:
         DataError: lists of different lengths on one page, missing values, or bad weights.
     """
     size = _sizes(batch)
-    logged = _count(batch, size, periods)
+    logged = _count(batch, size, len(cells) // len(SPLITS))
     if "dropped" in batch.schema.names:
         batch = batch.filter(pc.equal(batch["dropped"], 0))
         size = _sizes(batch)
@@ -144,7 +152,7 @@ def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Pa
         size=size,
         n=np.ones(len(query), np.int64),
         list_hash=list_hash,
-        row_hash=hash_rows(list_hash, cell, size, click),
+        row_hash=hash_rows(list_hash, cells[cell], size, click),
         document=document,
         position=position,
         click=click,
@@ -152,6 +160,11 @@ def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, periods: int) -> Pa
         weight=exact_weights(batch["weight"].to_numpy()) if has_weight else None,
     )
     return Partial(rows, dwell, logged)
+
+
+def _hash(text: str) -> int:
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def _sizes(batch: pa.RecordBatch) -> NDArray[np.int32]:

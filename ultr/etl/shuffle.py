@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ultr.etl.collapse import Rows, collapse, from_arrow, to_arrow
 from ultr.etl.pages import read_pages
 from ultr.etl.parallel import map_threads
-from ultr.etl.partial import Contexts, Dwell, Logged, read_batch
+from ultr.etl.partial import Contexts, Dwell, Logged, hash_cells, read_batch
 from ultr.etl.spill import Spill, by_partition
 from ultr.etl.spread import Partitions, Sample, count_by_query, is_one_of, power_of_two
 from ultr.progress import Advance
@@ -79,7 +79,7 @@ def shuffle(
     folder: Path,
     partitions: Partitions,
     *,
-    periods: int,
+    periods: Sequence[str],
     threads: int,
     advance: Advance,
 ) -> Shuffled:
@@ -89,16 +89,17 @@ def shuffle(
         connection: has the view.
         folder: for the partitions.
         partitions: how to spread.
-        periods: how many are being built.
+        periods: names of those that are being built, by their place.
         threads: that collapse batches.
         advance: told how many pages were read.
     """
     rows, moved, dwell = (Spill(folder / name) for name in ("rows", "moved", "dwell"))
-    out = Shuffled(partitions, rows, moved, dwell, Contexts(), Logged.of(periods))
+    out = Shuffled(partitions, rows, moved, dwell, Contexts(), Logged.of(len(periods)))
+    cells = hash_cells(periods)
     sample = Sample()
 
     def work(batch: pa.RecordBatch) -> tuple[int, Logged]:
-        rows, dwell, logged = read_batch(batch, out.contexts, periods=periods)
+        rows, dwell, logged = read_batch(batch, out.contexts, cells=cells)
         sample.add(rows)
         _spill(out.rows, rows, partitions)
         if dwell is not None:
