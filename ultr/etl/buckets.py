@@ -121,16 +121,19 @@ class BucketWriter:
         write_candidates(
             self.change, numbered, bucket=bucket, features=content.features, repeats=repeats
         )
-        rows_of = np.split(numbered.row, np.cumsum([len(p.query) for p in pairs])[:-1])
-        digests = Counter({p: n for x in others for p, n in digest_exposures(x).items()})
-        entries, at = others, rows_of[: len(pairs) - len(content.always)]
+        bounds = np.cumsum([len(p.query) for p in pairs])[:-1]
+        row, rank = np.split(numbered.row, bounds), np.split(numbered.rank, bounds)
+        digests = Counter[int]()
+        for part in others:
+            digests.update(digest_exposures(part))
+        entries, at = others, rank[: len(pairs) - len(content.always)]
         if lists is not None:
             at[0] = lists.entries(at[0])
             entries = [of_rows(lists.rows), *others]
-            digests += self._write_lists(lists.rows, at[0], bucket=bucket)
+            digests += self._write_lists(lists.rows, lists.entries(row[0]), bucket=bucket)
         if not entries:
             return None, digests
-        return add_up(join(entries), pair=numbered.rank[np.concatenate(at)]), digests
+        return add_up(join(entries), pair=np.concatenate(at)), digests
 
     def _write_lists(self, rows: Rows, row: NDArray[np.int32], *, bucket: int) -> Counter[int]:
         digests = Counter[int]()

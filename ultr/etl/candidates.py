@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.etl.numbering import Numbered, Pairs
+from ultr.etl.numbering import Known, Numbered, Pairs
 from ultr.etl.split import query_split
 from ultr.lake import Commit
 from ultr.transform import Transform, fit_transform
@@ -62,14 +62,13 @@ def feature_pairs(folder: Path | None) -> Pairs:
     return Pairs.always(pairs["query_id"].to_numpy(), pairs["doc_id"].to_numpy())
 
 
-def known_pairs(change: Commit, *, bucket: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Queries and documents of a bucket's candidates, by row."""
+def known_pairs(change: Commit, *, bucket: int) -> Known:
+    """The candidates that a bucket has."""
     files = [f for f in change.manifest.tables.get("candidates", []) if f.matches(bucket=bucket)]
     parts = [pq.ParquetFile(change.root / f.path).read(columns=[*_PAIR, "row"]) for f in files]
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    table = pa.concat_tables(parts).sort_by("row")
-    return table["query_id"].to_numpy(), table["doc_id"].to_numpy()
+    schema = pa.schema([(c, pa.int64()) for c in _PAIR] + [("row", pa.int32())])
+    table = pa.concat_tables(parts) if parts else schema.empty_table()
+    return Known(*(table[c].to_numpy() for c in schema.names))
 
 
 def write_candidates(
@@ -84,13 +83,10 @@ def write_candidates(
         features: folders in which its features may stand.
         repeats: whether the pairs are candidates of other buckets too.
     """
-    new = slice(numbered.known, None)
-    row = np.arange(numbered.known, len(numbered.query), dtype=np.int32)
+    row = numbered.known + np.arange(len(numbered.query), dtype=np.int32)
     if not len(row):
         return
-    pairs = pl.DataFrame(
-        {"query_id": numbered.query[new], "doc_id": numbered.document[new], "row": row}
-    )
+    pairs = pl.DataFrame({"query_id": numbered.query, "doc_id": numbered.document, "row": row})
     files = [f / "*.parquet" for f in features]
     if files:
         known = pl.scan_parquet(files, hive_partitioning=False)

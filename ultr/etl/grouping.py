@@ -113,7 +113,12 @@ def _dense(values: NDArray[np.integer[Any]]) -> tuple[Longs, int]:
 def group_pairs(a: Longs, b: Longs) -> Groups:
     """Group equal pairs of integers `[R]`."""
     return group(
-        mix(a) ^ (mix(b) * _GOLDEN),
+        hash_pairs(a, b),
         equal=lambda i, j: (a[i] == a[j]) & (b[i] == b[j]),
         key=lambda row: (int(a[row]), int(b[row])),
     )
+
+
+def hash_pairs(a: Longs, b: Longs) -> Words:
+    """A 64-bit hash of pairs of integers `[R]`."""
+    return mix(a) ^ (mix(b) * _GOLDEN)
