@@ -127,7 +127,7 @@ def _lake_scores(run: RunLike, lake: Lake, *, split: str, quiet: bool) -> Iterat
     if reads_features:
         check_names(run, lake)
     blocks = lake_documents(lake, split=split, with_features=reads_features)
-    total = len(lake.files("candidates"))
+    total = len({f.keys["bucket"] for f in lake.files("candidates")})
     with progress("evaluate", total=total, unit="buckets", quiet=quiet) as advance:
         for d in blocks:
             yield d, run.score_candidates(d.query_id[d.query], d.document, d.features)

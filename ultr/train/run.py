@@ -211,9 +211,10 @@ def open_run(path: str | Path) -> Run:
         ) from error
     settings = from_mapping(TrainConfig, config["settings"], where=f"{root}/config.json")
     spec = settings.ranker_spec()
-    ranker = spec.build(
-        n_features=config["n_features"], n_documents=config["n_documents"], rngs=nnx.Rngs(0)
-    )
+    n_documents = config["n_documents"]
+    if spec.reads == "row":  # one parameter per pair of the table
+        n_documents = pq.read_metadata(root / "documents.parquet").num_rows
+    ranker = spec.build(n_features=config["n_features"], n_documents=n_documents, rngs=nnx.Rngs(0))
     propensity = PositionBias(config["n_positions"])
     towers = {"ranker": ranker, "propensity": propensity}
     template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
