@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -237,6 +238,7 @@ class Commit:
     freed: Freed = Freed()
     _written: list[Path] = field(default_factory=list)
     _token: str = field(default_factory=lambda: secrets.token_hex(4))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def new_file(self, table: str, **keys: object) -> Path:
         """A fresh path for a file of `table`; its folder exists. Register it with `add`.
@@ -248,8 +250,10 @@ class Commit:
         parts = [f"{c.name}={_path_value(c.name, keys[c.name])}" for c in TABLES[table].partitions]
         folder = self.root.joinpath(table, *parts)
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{self.manifest.version + 1:06d}-{self._token}-{len(self._written):05d}.parquet"
-        self._written.append(folder / name)
+        with self._lock:  # several threads may write
+            number = len(self._written)
+            name = f"{self.manifest.version + 1:06d}-{self._token}-{number:05d}.parquet"
+            self._written.append(folder / name)
         return folder / name
 
     def add(self, table: str, path: Path, *, rows: int, **keys: object) -> None:
@@ -258,17 +262,25 @@ class Commit:
         entry = File(relative, rows, {k: str(v) for k, v in keys.items()})
         self.manifest.tables.setdefault(table, []).append(entry)
 
-    def write(self, table: str, data: pa.Table, **keys: object) -> None:
+    def write(
+        self, table: str, data: pa.Table, *, dictionary: bool | list[str] = True, **keys: object
+    ) -> None:
         """Write `data` as one file of `table` and add it; columns follow the registry.
 
-        Optional columns that `data` lacks are null.
+        Args:
+            table: a table of the registry.
+            data: its rows; optional columns that it lacks are null.
+            dictionary: whether values are stored once and pointed at, or paths of columns for
+                which they are; of others it costs time and saves nothing.
+            **keys: what the file is about.
         """
         schema = TABLES[table].arrow()
         path = self.new_file(table, **keys)
         for column in TABLES[table].columns:
             if column.is_optional and column.name not in data.column_names:
                 data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
-        pq.write_table(data.select(schema.names).cast(schema), path, compression="zstd")
+        rows = data.select(schema.names).cast(schema)
+        pq.write_table(rows, path, compression="zstd", use_dictionary=dictionary)
         self.add(table, path, rows=data.num_rows, **keys)
 
     def remove(self, table: str, where: Callable[[File], bool] = lambda _: True) -> None:
@@ -277,6 +289,11 @@ class Commit:
         for gone in [f for f in files if where(f)]:
             files.remove(gone)
             self.manifest.superseded[gone.path] = time.time()
+
+    def keep(self, table: str, file: File) -> None:
+        """Put back a file that `remove` took out in this commit."""
+        self.manifest.tables.setdefault(table, []).append(file)
+        del self.manifest.superseded[file.path]
 
     def withdraw(self, **keys: object) -> None:
         """Take back what this commit has written so far under these keys."""

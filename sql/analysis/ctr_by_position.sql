@@ -8,9 +8,16 @@
 --   ctr: clicks / impressions
 --   ctr_relative: ctr / ctr at the first position shown
 
-with shown as (
-    select * from impressions
+with pages as (
+    select * from sessions
     where $period is null or period = $period
+),
+
+shown as (
+    select
+        unnest("position") as "position",
+        unnest(click) as click
+    from pages
 ),
 
 counted as (

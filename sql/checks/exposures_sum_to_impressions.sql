@@ -1,17 +1,25 @@
--- Purpose: exposures count every impression and click once, by rank (or none were built yet).
+-- Purpose: exposures count every impression and click of the lists once, by rank.
 -- Columns:
 --   position: rank on the page
---   shown: impressions in sessions
+--   shown: impressions in lists
 --   in_exposures: impressions in exposures
---   clicked: clicks in sessions
+--   clicked: clicks in lists
 --   clicks_in_exposures: clicks in exposures
 
-with from_sessions as (
+with collapsed as (
+    select
+        n,
+        unnest("position") as "position",
+        unnest(click) as click
+    from lists
+),
+
+from_lists as (
     select
         "position",
-        count(*) as shown,
-        sum(click)::bigint as clicked
-    from impressions
+        sum(n)::bigint as shown,
+        sum(n * click)::bigint as clicked
+    from collapsed
     group by "position"
 ),
 
@@ -31,14 +39,11 @@ final as (
         coalesce(in_exposures, 0) as in_exposures,
         coalesce(clicked, 0) as clicked,
         coalesce(clicks_in_exposures, 0) as clicks_in_exposures
-    from from_sessions
+    from from_lists
     full join from_exposures using ("position")
     where
-        exists (select 1 from from_exposures)
-        and (
-            shown is distinct from in_exposures
-            or clicked is distinct from clicks_in_exposures
-        )
+        shown is distinct from in_exposures
+        or clicked is distinct from clicks_in_exposures
 )
 
 select * from final

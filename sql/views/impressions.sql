@@ -17,6 +17,17 @@ with pages as (
     select * from sessions
 ),
 
+unrolled as (
+    -- DuckDB unrolls every list of an unnest, used or not. What is picked by place is read only
+    -- when a query asks for it.
+    select
+        * exclude ("position", click),
+        unnest("position") as "position",
+        unnest(click) as click,
+        generate_subscripts("position", 1) as place
+    from pages
+),
+
 final as (
     select
         source,
@@ -24,14 +35,14 @@ final as (
         query_id,
         period,
         device,
-        unnest(doc_id) as doc_id,
-        unnest("position") as "position",
-        unnest(click) as click,
-        unnest(dwell_s) as dwell_s,
-        unnest(media_type) as media_type,
-        unnest(height_px) as height_px,
+        doc_id[place] as doc_id,
+        "position",
+        click,
+        dwell_s[place] as dwell_s,
+        media_type[place] as media_type,
+        height_px[place] as height_px,
         weight
-    from pages
+    from unrolled
 )
 
 select * from final

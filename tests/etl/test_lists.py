@@ -252,7 +252,7 @@ def test_lists_become_stale_when_an_input_changes(tmp_path, pages, make_lake, ma
     assert not is_stale(open_lake(root))
     built(root)
     assert not is_stale(open_lake(root))
-    more = log[0] | {"ordinal": 1000, "doc_id": [1], "position": [1], "click": [0]}
+    more = log[0] | {"ordinal": 1000, "doc_id": [1], "position": [1], "click": [0], "dwell_s": None}
     record = more | {"doc_id": 1, "grade": 0, "features": [1.0]} if table != "sessions" else more
     with create_lake(root).commit("test") as change:
         change.write(table, make_rows(table, [record]))

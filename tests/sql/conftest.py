@@ -82,3 +82,4 @@ def _collapsed(change):
     shown = [seen(7, 1, 1, 1), seen(7, 2, 2, 0), seen(7, 2, 1, 0), seen(7, 1, 2, 0)]
     change.write("exposures", rows("exposures", shown), period=first)
     change.write("exposures", rows("exposures", [seen(8, 3, 1, 1)]), period=second)
+    change.manifest.meta["lists"] = {"by_period": {first: {"sessions": 2}, second: {"sessions": 1}}}

@@ -10,11 +10,12 @@ from ultr.sql.named import checks
 PAGES = "sessions(source, ordinal, doc_id, position, click, dwell_s, media_type, height_px)"
 NONE = "null::float[], null::varchar[], null::float[]"
 COUNTED = {
-    "sessions(ordinal)": "(1), (2), (3)",
+    "sessions(ordinal)": "(1), (2), (3), (4)",
     "lists(n)": "(2::bigint), (1)",
+    "list_periods(period, dropped)": "('2026-01-01', 1), ('2026-01-02', 0)",
 }
 EXPOSED = {
-    "impressions(position, click)": "(1, 1), (1, 0), (2, 0)",
+    "lists(n, position, click)": "(1, [1, 2], [1, 0]), (1, [1], [0])",
     "exposures(position, impressions, clicks)": "(1, 2, 1), (2, 1, 0)",
 }
 KNOWN = {
@@ -85,12 +86,20 @@ CASES = {
         [KNOWN | {"queries(query_id)": "(8)"}, KNOWN | {"documents(doc_id)": "(1), (3)"}],
     ),
     "lists_sum_to_sessions": (
-        [COUNTED, {"sessions(ordinal)": "(1)", "lists(n)": None}],
-        [COUNTED | {"lists(n)": "(2::bigint), (2)"}, COUNTED | {"sessions(ordinal)": "(1)"}],
+        [
+            COUNTED,
+            COUNTED | {"lists(n)": None, "list_periods(period, dropped)": None},
+        ],
+        [
+            COUNTED | {"lists(n)": "(2::bigint), (2)"},
+            COUNTED | {"sessions(ordinal)": "(1)"},
+            COUNTED | {"list_periods(period, dropped)": "('2026-01-01', 0)"},
+        ],
     ),
     "exposures_sum_to_impressions": (
-        [EXPOSED, EXPOSED | {"exposures(position, impressions, clicks)": None}],
+        [EXPOSED],
         [
+            EXPOSED | {"exposures(position, impressions, clicks)": None},
             EXPOSED | {"exposures(position, impressions, clicks)": "(1, 2, 1)"},
             EXPOSED | {"exposures(position, impressions, clicks)": "(1, 2, 2), (2, 1, 0)"},
             EXPOSED | {"exposures(position, impressions, clicks)": "(1, 2, 1), (3, 1, 0)"},

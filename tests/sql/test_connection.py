@@ -182,4 +182,4 @@ def test_unknown_tables_are_named(lake):
 
 
 def test_view_names_are_tables_first(lake):
-    assert view_names(connect(lake)) == [*TABLES, "impressions"]
+    assert view_names(connect(lake)) == [*TABLES, "list_periods", "impressions"]

@@ -33,6 +33,34 @@ from ultr.cli.output import emit, json_option
     show_default=True,
     help="What DuckDB may hold before it spills to the lake's disk.",
 )
+@click.option(
+    "--drop-repeats",
+    is_flag=True,
+    help="Make one page of consecutive pages of a visit with the same query and list.",
+)
+@click.option(
+    "--drop-click-all",
+    type=click.Choice(["none", "sessions", "users"]),
+    default="none",
+    show_default=True,
+    help="Leave out pages on which, or users of a day by whom, every document was clicked.",
+)
+@click.option(
+    "--max-pages-per-user",
+    type=int,
+    help="Leave out users with more pages than this in a day.",
+)
+@click.option(
+    "--click-when",
+    default="click",
+    show_default=True,
+    metavar="RULE",
+    help="What counts as a click: click, 'dwell_s>=SECONDS', feedback:ACTION.",
+)
+@click.option("--rebuild", is_flag=True, help="Build all periods again, not only changed ones.")
+@click.option(
+    "--refit-edges", is_flag=True, help="Choose the bins of continuous context columns again."
+)
 @json_option
 def command(
     *,
@@ -41,19 +69,40 @@ def command(
     period: Any,
     buckets: int | None,
     memory_gib: float,
+    drop_repeats: bool,
+    drop_click_all: Any,
+    max_pages_per_user: int | None,
+    click_when: str,
+    rebuild: bool,
+    refit_edges: bool,
     as_json: bool,
 ) -> None:
     """Collapse equal sessions into rows with counts, and fit the feature transform.
 
-    Earlier lists are replaced. Run it again after new logs, features or judgments.
+    Run it again after new logs, features or judgments: only the periods whose pages changed are
+    built again, and everything where features, judgments or options changed. Options are not
+    remembered: give the same ones each time.
+
+    Filters leave pages out of lists and exposures, never out of sessions; what they took is
+    counted. They look at one day at a time. Of repeated pages the first stays, with all clicks.
 
     \b
     Examples:
       ultr lists --lake lake
       ultr lists --lake lake --period week --context device,height_px:bins=8
+      ultr lists --lake lake --drop-repeats --max-pages-per-user 300
+      ultr lists --lake lake --click-when 'dwell_s>=30'
     """
+    from ultr.etl.filters import Filters
     from ultr.etl.lists import ListsConfig, build_lists
 
-    columns = tuple(c.strip() for c in context.split(",") if c.strip())
-    config = ListsConfig(columns, period, buckets, memory_gib)
+    config = ListsConfig(
+        context=tuple(c.strip() for c in context.split(",") if c.strip()),
+        period=period,
+        buckets=buckets,
+        memory_gib=memory_gib,
+        filters=Filters(max_pages_per_user, drop_click_all, drop_repeats, click_when),
+        rebuild=rebuild,
+        refit_edges=refit_edges,
+    )
     emit(build_lists(lake, config=config), as_json=as_json, title=f"lists of {lake}")

@@ -152,12 +152,15 @@ class Lists:
         group, first = group_rows(np.column_stack([self.doc_query, self.doc_id]))
         if len(first) == self.n_documents:
             return self
+        # Split queries stand several times among the queries; their pairs share a row all the same.
+        pairs = np.column_stack([self.query_id[self.doc_query[first]], self.doc_id[first]])
+        shared, one = group_rows(pairs)
         merged = replace(
             self,
             features=self.features[first],
             doc_id=self.doc_id[first],
             doc_query=self.doc_query[first],
-            doc_row=np.arange(len(first), dtype=np.int32),
+            doc_row=one[shared].astype(np.int32),
             by_query=None if self.by_query is None else self.by_query[first],
             document=np.where(self.where, group[self.document], 0).astype(np.int32),
         )

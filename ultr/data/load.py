@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,42 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
     source.require("lists", hint=f"run: ultr lists --lake {source.root}")
-    buckets = sorted({int(f.keys["bucket"]) for f in source.files("lists")})
+    files = source.files("lists")
+    if any("repeats" in f.keys for f in source.files("candidates")):
+        files += source.files("candidates")  # a split query may have no list in its own bucket
+    buckets = sorted({int(f.keys["bucket"]) for f in files})
     meta = source.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
     n_features = len(transform.mean) if transform else 0
-    parts = [_load_bucket(source, b, n_features=n_features, transform=transform) for b in buckets]
-    return _concatenate(parts).merge_clicks()
+    loaded = [_load_bucket(source, b, n_features=n_features, transform=transform) for b in buckets]
+    parts, periods = zip(*loaded, strict=True)
+    period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
+    return _share_rows(_concatenate(list(parts)), period).merge_clicks()
 
 
-def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transform | None) -> Lists:
+def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
+    """Give documents of split queries, which stand in several buckets, one `doc_row`.
+
+    Args:
+        data: all buckets.
+        period: `[N]` of each document, null where features do not depend on time.
+    """
+    if len(np.unique(data.query_id)) == len(data.query_id):
+        return data
+    codes = pc.index_in(period, value_set=pc.unique(period)).to_numpy()
+    key = np.column_stack([data.query_id[data.doc_query], data.doc_id, codes.astype(np.int64)])
+    _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    # The queries' own buckets come first, so that rows of all candidates are numbered from 0. They
+    # hold all candidates of a query, which what is standardised per query must be seen among.
+    one = first[group.reshape(-1)]
+    by_query = None if data.by_query is None else data.by_query[one]
+    return replace(data, doc_row=one.astype(np.int32), by_query=by_query)
+
+
+def _load_bucket(
+    lake: Lake, bucket: int, *, n_features: int, transform: Transform | None
+) -> tuple[Lists, pa.ChunkedArray]:
+    """The lists of a bucket, and the period of each of its documents."""
     candidates = _by_query(lake.read("candidates", bucket=bucket))
     rows = lake.read("lists", bucket=bucket).combine_chunks()
     query_id, doc_query = np.unique(
@@ -55,7 +83,7 @@ def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transfo
     clicks = _padded(rows["click"])[1].astype(np.float32) * weight[:, None]
     # Sorted by query: batches take whole queries, and periods come one after the other.
     order = np.argsort(list_query, kind="stable")
-    return Lists(
+    loaded = Lists(
         features=features,
         query_id=query_id,
         query_split=query_split,
@@ -78,6 +106,7 @@ def _load_bucket(lake: Lake, bucket: int, *, n_features: int, transform: Transfo
         },
         by_query=_own(transform, features, doc_query, candidates["period"]),
     )
+    return loaded, candidates["period"].cast(pa.string())
 
 
 def _by_query(candidates: pa.Table) -> pa.Table:

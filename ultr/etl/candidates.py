@@ -8,8 +8,7 @@ period come after those of an earlier one, so that a new night only adds rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,47 +21,139 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.etl.feature_groups import FILE, Layout, read_layout
+from ultr.etl.numbering import Known, Numbered, Pairs
 from ultr.etl.split import query_split
 from ultr.lake import Commit, readable_parquet
 from ultr.transform import Transform, fit_transform
+
+REPEATS = "repeats"
+"""Key of candidate files that repeat pairs of other buckets, for the lists of split queries."""
 
 _PAIR = ["query_id", "doc_id"]
 _KEY = [*_PAIR, "period"]
 _CHUNK = 1 << 16
 
 
-@dataclass(frozen=True)
-class StagedFeatures:
-    """The features of a lake, apart by bucket.
+def stage_features(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    *,
+    buckets: int,
+    queries: Sequence[int] | None = None,
+) -> dict[int, Path]:
+    """Write the view `features` once into a folder per bucket, so that no bucket reads it all.
 
     Args:
-        layout: which groups there are.
-        folders: bucket -> folder of Parquet files, for buckets that have features.
+        connection: has the view.
+        folder: where to make the folders.
+        buckets: number of buckets.
+        queries: only the features of these.
+
+    Returns:
+        Bucket -> folder, for buckets that have features.
     """
-
-    layout: Layout
-    folders: dict[int, Path]
-
-    def read(self, bucket: int) -> pl.DataFrame | None:
-        """`query_id, doc_id, period, feature_group, features` of a bucket, None without any."""
-        if bucket not in self.folders:
-            return None
-        return pl.read_parquet(self.folders[bucket] / "*.parquet", hive_partitioning=False)
-
-
-def stage_features(
-    connection: duckdb.DuckDBPyConnection, folder: Path, *, buckets: int, layout: Layout
-) -> StagedFeatures:
-    """Write the view `features` once into a folder per bucket, so that no bucket reads it all."""
     target = folder / "features"
     target.mkdir()
     relation = connection.sql(
         f"select query_id, doc_id, period, coalesce(feature_group, '{FILE}') as feature_group,"  # noqa: S608  a number
-        f" features, bucket_of(query_id, {buckets:d}) as bucket from features"
+        f" features, bucket_of(query_id, {buckets:d}) as bucket"
+        " from features where $1::bigint[] is null or list_contains($1::bigint[], query_id)",
+        params=[queries if queries is None else list(queries)],
     )
     relation.write_parquet(str(target), partition_by=["bucket"])
-    folders = {int(p.name.removeprefix("bucket=")): p for p in target.iterdir()}
-    return StagedFeatures(layout, folders)
+    return {int(p.name.removeprefix("bucket=")): p for p in target.iterdir()}
+
+
+def feature_pairs(folder: Path | None) -> Pairs:
+    """The pairs of a bucket that have features."""
+    if folder is None:
+        return Pairs.always(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    pairs = pl.read_parquet(folder / "*.parquet", columns=_PAIR, hive_partitioning=False)
+    return Pairs.always(pairs["query_id"].to_numpy(), pairs["doc_id"].to_numpy())
+
+
+def known_pairs(change: Commit, *, bucket: int) -> Known:
+    """The candidates that a bucket has."""
+    files = [f for f in change.manifest.tables.get("candidates", []) if f.matches(bucket=bucket)]
+    parts = [pq.ParquetFile(change.root / f.path).read(columns=[*_PAIR, "row"]) for f in files]
+    schema = pa.schema([(c, pa.int64()) for c in _PAIR] + [("row", pa.int32())])
+    table = pa.concat_tables(parts) if parts else schema.empty_table()
+    return Known(*(table[c].to_numpy() for c in schema.names))
+
+
+def write_candidates(
+    change: Commit,
+    numbered: Numbered,
+    *,
+    bucket: int,
+    features: Sequence[Path],
+    layout: Layout,
+    repeats: bool,
+) -> None:
+    """Append the new rows of a bucket, with features that do not depend on time.
+
+    Args:
+        change: the commit to write to.
+        numbered: the bucket's pairs.
+        bucket: the bucket.
+        features: folders in which its features may stand.
+        layout: the groups of features.
+        repeats: whether the pairs are candidates of other buckets too.
+    """
+    row = numbered.known + np.arange(len(numbered.query), dtype=np.int32)
+    if not len(row):
+        return
+    pairs = pl.DataFrame({"query_id": numbered.query, "doc_id": numbered.document, "row": row})
+    keyed = pairs.select(*_PAIR, pl.lit(None, pl.String).alias("period"), "row")
+    rows = with_features(keyed, features=_features_of(features, among=pairs), layout=layout)
+    _write(change, rows, bucket=bucket, repeats=repeats)
+
+
+def write_timed_candidates(
+    change: Commit,
+    shown: pl.DataFrame,
+    *,
+    judged: pl.DataFrame,
+    bucket: int,
+    features: Sequence[Path],
+    layout: Layout,
+    repeats: bool,
+) -> pl.DataFrame:
+    """Write all rows of a bucket, with features that depend on time.
+
+    Args:
+        change: the commit to write to; it has no candidates of this bucket.
+        shown: `query_id, doc_id, period` of every shown document, repeated or not.
+        judged: `query_id, doc_id` of the judged ones.
+        bucket: the bucket.
+        features: folders in which its features may stand.
+        layout: the groups of features.
+        repeats: whether the pairs are candidates of other buckets too; then only what is shown
+            becomes a row.
+
+    Returns:
+        `query_id, doc_id, period, row, features`, by row.
+    """
+    given = _features_of(features, among=shown if repeats else None)
+    rows = candidates_of(shown, judged=judged, features=given, layout=layout)
+    if rows.height:
+        _write(change, rows, bucket=bucket, repeats=repeats)
+    return rows
+
+
+def _features_of(folders: Sequence[Path], *, among: pl.DataFrame | None) -> pl.DataFrame | None:
+    """`query_id, doc_id, period, feature_group, features`, of some pairs or all; None without."""
+    if not folders:
+        return None
+    found = pl.scan_parquet([f / "*.parquet" for f in folders], hive_partitioning=False)
+    if among is not None:
+        found = found.join(among.lazy().select(_PAIR).unique(), on=_PAIR, how="semi")
+    return found.collect()
+
+
+def _write(change: Commit, rows: pl.DataFrame, *, bucket: int, repeats: bool) -> None:
+    keys: dict[str, Any] = {"bucket": bucket} | ({REPEATS: "true"} if repeats else {})
+    change.write("candidates", rows.to_arrow(), dictionary=False, **keys)
 
 
 def candidates_of(
@@ -163,7 +254,8 @@ def fit_on_training(change: Commit) -> Transform:
     is not what a ranker is trained on. Such rows never change, so the fit can be extended.
     """
     layout = read_layout(change.manifest)
-    paths = [change.root / f.path for f in change.manifest.tables.get("candidates", [])]
+    files = change.manifest.tables.get("candidates", [])
+    paths = [change.root / f.path for f in files if REPEATS not in f.keys]
     return fit_transform(training_blocks(paths, layout), layout.names, layout.kinds)
 
 

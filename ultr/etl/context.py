@@ -54,13 +54,17 @@ def parse_context(items: Sequence[str]) -> tuple[ContextColumn, ...]:
 
 
 def fit_edges(
-    connection: duckdb.DuckDBPyConnection, columns: Sequence[ContextColumn]
+    connection: duckdb.DuckDBPyConnection,
+    columns: Sequence[ContextColumn],
+    *,
+    kept: Mapping[str, list[float]],
 ) -> dict[str, list[float]]:
     """Check that the columns have values, and find the inner bin edges of the continuous ones.
 
     Args:
         connection: has the view `sessions`.
         columns: what the context is made of.
+        kept: edges of columns that are not to be cut anew.
 
     Returns:
         Column -> ascending edges, in its unit; equal quantiles give one edge.
@@ -76,7 +80,8 @@ def fit_edges(
                 got=f"{column.name!r} has none",
                 hint=f"columns with values: {', '.join(present) or 'none, leave --context out'}",
             )
-    return {c.name: _edges(connection, c) for c in columns if c.bins is not None}
+    continuous = [c for c in columns if c.bins is not None]
+    return {c.name: kept.get(c.name) or _edges(connection, c) for c in continuous}
 
 
 def context_sql(columns: Sequence[ContextColumn]) -> str:

@@ -184,7 +184,8 @@ def _without_period(change: Commit, table: str, file: File, period: str) -> None
     rows = pq.ParquetFile(path).read().filter(keeps)
     change.remove(table, lambda f: f.path == file.path)
     if rows.num_rows:
-        change.write(table, rows, **file.keys)
+        keys: dict[str, Any] = dict(file.keys)
+        change.write(table, rows, **keys)
 
 
 def _recount(connection: duckdb.DuckDBPyConnection, change: Commit) -> None:

@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 
-from ultr.etl.buckets import write_buckets
+from ultr.etl.build import build
 from ultr.etl.candidates import fit_on_training
-from ultr.etl.collapse import assign_buckets, choose_period, collapse, make_pages
+from ultr.etl.click_when import check_click_when, click_sql, parse_click_when
 from ultr.etl.context import context_sql, fit_edges, parse_context, set_edges
 from ultr.etl.engine import engine
-from ultr.etl.exposures import write_exposures
-from ultr.etl.feature_checks import check_fresh, lists_period
-from ultr.etl.feature_groups import Layout, read_layout
-from ultr.etl.lists_config import MAX_BUCKETS, ListsConfig
-from ultr.etl.split import SPLITS
+from ultr.etl.feature_checks import check_fresh
+from ultr.etl.feature_groups import read_layout
+from ultr.etl.list_summary import counts_by_period, sources_of_periods, summarise
+from ultr.etl.lists_config import ListsConfig
+from ultr.etl.pages import make_pages, make_sessions
+from ultr.etl.plan import FORMAT, Plan, make_plan
 from ultr.lake import Commit, open_lake
 from ultr.schema import TABLES
-from ultr.staleness import INPUTS, list_inputs
+from ultr.staleness import list_inputs
 
 __all__ = ["ListsConfig", "build_lists"]
 
-IMPRESSIONS_PER_BUCKET = 2_000_000
-FEATURE_BYTES_PER_BUCKET = 256 << 20
-
 
 def build_lists(lake: Path, *, config: ListsConfig, quiet: bool = False) -> dict[str, Any]:
-    """Split, collapse and bucket the sessions; replaces what an earlier call made.
+    """Split, collapse and bucket the sessions: the periods that changed since an earlier call.
+
+    Everything is built again where settings, features or judgments changed, where features depend
+    on time, or when it is asked for. Lists and exposures are the same either way; candidates keep
+    their row numbers while periods are added, and those that are no longer shown stay until
+    everything is built again.
 
     Args:
         lake: the lake's folder; needs sessions, uses features and judgments where there are such.
-        config: context, period, buckets.
+        config: context, period, buckets, filters.
         quiet: show no progress.
 
     Returns:
         `sessions rows sessions_per_row queries candidates impressions clicks positions buckets
-        periods period context sessions_by_split queries_by_split features seconds`.
+        periods period context sessions_by_split queries_by_split split_queries periods_rebuilt
+        periods_kept cells_rebuilt cells_kept rebuilt_because rebuild_due features seconds`, and
+        with filters `logged dropped`: pages, impressions and clicks before, and of each filter.
 
     Raises:
-        DataError: no sessions, a context column without values, or files that cannot be read.
+        DataError: no sessions, a context column without values, filters that leave nothing, or
+            files that cannot be read.
         UsageError: a period by time for a log without times.
 
     Example:
@@ -55,116 +59,75 @@ def build_lists(lake: Path, *, config: ListsConfig, quiet: bool = False) -> dict
     hint = f"run: ultr ingest LOG --format … --lake {lake}"
     source.require("sessions", hint=hint)
     with source.commit("lists") as change, engine(lake, memory_gib=config.memory_gib) as connection:
-        for table in INPUTS:
-            _view(connection, change, table)
         check_fresh(change.manifest, lake)
-        made = _collapse(connection, config, layout=read_layout(change.manifest))
-        for table in ("lists", "candidates", "exposures"):
-            change.remove(table)
-        write_buckets(connection, change, buckets=made.buckets, quiet=quiet)
-        write_exposures(connection, change, has_context=bool(made.context))
+        plan = make_plan(connection, change, config)
+        edges = _make_views(connection, change, plan, config)
+        built = build(connection, change, plan, config=config, quiet=quiet)
         names = read_layout(change.manifest).names
-        change.manifest.meta.pop("transform", None)
-        if names:
-            change.manifest.meta["transform"] = fit_on_training(change).to_json()
-        summary = _summary(connection, change, made) | {"features": len(names)}
+        if plan.because is not None:
+            change.manifest.meta.pop("transform", None)
+            if names:
+                change.manifest.meta["transform"] = fit_on_training(change).to_json()
+        by_period = counts_by_period(plan, built)
+        summary = summarise(connection, change, plan, built, by_period)
+        summary |= {"features": len(names)}
         change.manifest.meta["lists"] = summary | {
+            "format": FORMAT,
             "collapse_factor": summary["sessions_per_row"],
-            "edges": made.edges,
-            "periods_by_source": made.sources,
+            "settings": config.settings(),
+            "edges": edges,
+            "layout": asdict(built.layout),
+            "files": plan.windows.files,
+            "by_period": by_period,
+            "periods_by_source": sources_of_periods(plan),
             "inputs": list_inputs(change.manifest),
         }
     return summary | {"seconds": time.perf_counter() - started}
 
 
-@dataclass(frozen=True)
-class _Collapsed:
-    """What `_collapse` decided.
+def _make_views(
+    connection: duckdb.DuckDBPyConnection, change: Commit, plan: Plan, config: ListsConfig
+) -> dict[str, list[float]]:
+    """Make what `build` reads; bin edges are those of the earlier call, or fitted."""
+    _view(connection, change, "sessions", plan.files(), name="every_session")
+    for table in ("features", "judgments"):
+        paths = [f.path for f in change.manifest.tables.get(table, [])]
+        _view(connection, change, table, paths, name=table)
+    make_sessions(connection, plan.windows, periods=plan.periods)
+    columns, when = parse_context(config.context), parse_click_when(config.filters.click_when)
+    edges: dict[str, list[float]] = {}
+    if plan.because is None:
+        edges = plan.before["edges"]
+    else:
+        kept = {} if config.refit_edges else _same_edges(plan, config)
+        edges = fit_edges(connection, columns, kept=kept)
+        check_click_when(connection, when)
+    set_edges(connection, edges)
+    context = context_sql(columns) if columns else None
+    clicks = click_sql(connection, when)
+    make_pages(connection, filters=config.filters, clicks=clicks, context=context)
+    return edges
 
-    Args:
-        context: columns as they were asked for.
-        edges: continuous context column -> inner bin edges.
-        period: day, week, source or all.
-        sources: period -> source, where periods are sources.
-        buckets: number of buckets.
-    """
 
-    context: tuple[str, ...]
-    edges: Mapping[str, list[float]]
-    period: str
-    sources: Mapping[str, str]
-    buckets: int
+def _same_edges(plan: Plan, config: ListsConfig) -> dict[str, list[float]]:
+    """Edges of the earlier call for columns that were asked for in the same way."""
+    then, edges = plan.before.get("settings", {}).get("context", []), plan.before.get("edges", {})
+    columns = parse_context([item for item in config.context if item in then])
+    return {c.name: edges[c.name] for c in columns if c.name in edges}
 
 
-def _view(connection: duckdb.DuckDBPyConnection, change: Commit, table: str) -> None:
-    files = change.manifest.tables.get(table, [])
-    if files:
-        paths = [str(change.root / f.path) for f in files]
-        connection.read_parquet(paths, hive_partitioning=False).create_view(table)
+def _view(
+    connection: duckdb.DuckDBPyConnection,
+    change: Commit,
+    table: str,
+    paths: list[str],
+    *,
+    name: str,
+) -> None:
+    if paths:
+        files = [str(change.root / p) for p in paths]
+        connection.read_parquet(files, hive_partitioning=False).create_view(name)
     else:
         empty = TABLES[table].arrow().empty_table()
-        connection.register(f"{table}_arrow", empty)
-        connection.execute(f"create temp table {table} as select * from {table}_arrow")  # noqa: S608
-
-
-def _collapse(
-    connection: duckdb.DuckDBPyConnection, config: ListsConfig, *, layout: Layout
-) -> _Collapsed:
-    columns = parse_context(config.context)
-    edges = fit_edges(connection, columns)
-    set_edges(connection, edges)
-    period = choose_period(connection, lists_period(layout, config.period))
-    context = context_sql(columns) if columns else None
-    sources = make_pages(connection, period=period, context=context)
-    collapse(connection, has_context=bool(columns))
-    buckets = config.buckets or _choose_buckets(connection)
-    assign_buckets(connection, buckets=buckets, has_context=bool(columns))
-    return _Collapsed(config.context, edges, period, sources, buckets)
-
-
-def _choose_buckets(connection: duckdb.DuckDBPyConnection) -> int:
-    impressions = _one(connection, "select coalesce(sum(len(doc_id)), 0) from grouped")
-    size = _one(
-        connection,
-        "select count(*) * (select coalesce(max(len(features)), 0) from (select features"
-        " from features limit 1)) * 4 from features",
-    )
-    share = max(impressions / IMPRESSIONS_PER_BUCKET, size / FEATURE_BYTES_PER_BUCKET, 1)
-    return min(MAX_BUCKETS, 1 << int(np.ceil(np.log2(share))))
-
-
-def _summary(
-    connection: duckdb.DuckDBPyConnection, change: Commit, made: _Collapsed
-) -> dict[str, Any]:
-    sessions, rows, queries, impressions, clicks, positions, periods = connection.execute(
-        "select sum(n)::bigint, count(*), count(distinct query_id), sum(n * len(doc_id))::bigint,"
-        " sum(n * list_sum(click))::bigint, max(list_max(position)), count(distinct period)"
-        " from collapsed"
-    ).fetchall()[0]
-    by_session = "select session_split, sum(n)::bigint from collapsed group by session_split"
-    by_query = "select query_split, count(distinct query_id) from collapsed group by query_split"
-    return {
-        "sessions": sessions,
-        "rows": rows,
-        "sessions_per_row": sessions / rows,
-        "queries": queries,
-        "candidates": sum(f.rows for f in change.manifest.tables["candidates"]),
-        "impressions": impressions,
-        "clicks": clicks,
-        "positions": positions,
-        "buckets": made.buckets,
-        "periods": periods,
-        "period": made.period,
-        "context": list(made.context),
-        "sessions_by_split": _by_split(connection, by_session),
-        "queries_by_split": _by_split(connection, by_query),
-    }
-
-
-def _by_split(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
-    found = dict(connection.execute(sql).fetchall())
-    return {name: found.get(i, 0) for i, name in enumerate(SPLITS)}
-
-
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> float:
-    return float((connection.execute(sql).fetchone() or (0,))[0] or 0)
+        connection.register("empty_arrow", empty)
+        connection.execute(f"create temp table {name} as select * from empty_arrow")  # noqa: S608

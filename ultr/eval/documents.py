@@ -151,7 +151,8 @@ def candidate_tables(
 ) -> Iterator[pa.Table]:
     """The candidates of each bucket that has any, `query_id, doc_id` and maybe `features`.
 
-    Where features depend on time, as they are after the last period.
+    Where features depend on time, as they are after the last period. Each query comes once:
+    buckets that repeat documents of split queries are left out.
 
     Args:
         lake: with candidates.
@@ -159,11 +160,13 @@ def candidate_tables(
         queries: ascending ids; only candidates of these are kept in memory.
     """
     columns = ["query_id", "doc_id", "period", *(["features"] if with_features else [])]
-    for bucket in sorted({int(f.keys["bucket"]) for f in lake.files("candidates")}):
+    files = [f for f in lake.files("candidates") if "repeats" not in f.keys]
+    for bucket in sorted({int(f.keys["bucket"]) for f in files}):
         parts = []
-        for path in lake.paths("candidates", bucket=bucket):
-            with readable_parquet(path), pq.ParquetFile(path) as file:
-                parts += [_only(b, queries) for b in file.iter_batches(columns=columns)]
+        for file in (f for f in files if f.matches(bucket=bucket)):
+            path = lake.root / file.path
+            with readable_parquet(path), pq.ParquetFile(path) as opened:
+                parts += [_only(b, queries) for b in opened.iter_batches(columns=columns)]
         table = pa.Table.from_batches(parts) if parts else None
         if table is not None and table.num_rows:
             yield table

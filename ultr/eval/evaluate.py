@@ -150,7 +150,7 @@ def _lake_scores(
     if reads_features:
         check_names(run, lake)
     blocks = lake_documents(lake, split=split, with_features=reads_features)
-    total = len(lake.files("candidates"))
+    total = len({f.keys["bucket"] for f in lake.files("candidates")})
     with progress("evaluate", total=total, unit="buckets", quiet=quiet) as advance:
         for d in blocks:
             query_id = d.query_id[d.query]

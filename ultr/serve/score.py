@@ -96,7 +96,7 @@ def _score_lake(run: RunLike, lake: Lake, *, known: Known, quiet: bool) -> Itera
     reads_features = run.config["reads"] == "features"
     if reads_features:
         check_names(run, lake)
-    total = len(lake.files("candidates"))
+    total = len({f.keys["bucket"] for f in lake.files("candidates")})
     with progress("score", total=total, unit="buckets", quiet=quiet) as advance:
         for table in candidate_tables(lake, with_features=reads_features):
             query_id, doc_id = (table[c].to_numpy() for c in _IDS)

@@ -18,7 +18,7 @@ from ultr.errors import DataError, UltrError, UsageError
 from ultr.lake import Lake
 from ultr.schema import TABLES
 from ultr.sql.named import views
-from ultr.sql.tables import table_select
+from ultr.sql.tables import list_periods_select, table_select
 
 
 def connect(lake: Lake, *, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
@@ -116,6 +116,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         for name, table in TABLES.items():
             select = table_select(table, [p.resolve() for p in lake.paths(name)])
             connection.execute(f'create view "{name}" as {select}')
+        connection.execute(f"create view list_periods as {list_periods_select(lake)}")
         for view in views():
             connection.execute(f'create view "{view.name}" as {view.sql}')
     except duckdb.Error as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ultr.lake import Lake
 from ultr.schema import ONE_ROW_PER_KEY, Column, Table
 
 _DUCKDB_TYPES = {
@@ -56,6 +57,23 @@ def table_select(table: Table, paths: Sequence[Path]) -> str:
         rest = [f'min("{c.name}") as "{c.name}"' for c in table.columns if c.name != key]
         return f'select "{key}", {", ".join(rest)} from {source} group by "{key}"'  # noqa: S608
     return f"select {', '.join(picked)} from {source}"  # noqa: S608  escaped above
+
+
+def list_periods_select(lake: Lake) -> str:
+    """One SELECT that gives what `ultr lists` noted of each period: pages in lists, and left out.
+
+    Names of periods are hashes, dates or `all`; they are escaped all the same.
+    """
+    by_period = lake.manifest.meta.get("lists", {}).get("by_period", {})
+    rows = [
+        f"('{period.replace(chr(39), chr(39) * 2)}', {counts['sessions']:d},"
+        f" {counts.get('logged_sessions', counts['sessions']) - counts['sessions']:d})"
+        for period, counts in by_period.items()
+    ]
+    values = ", ".join(rows) or "(null, null, null)"
+    columns = "period::varchar as period, sessions::bigint as sessions, dropped::bigint as dropped"
+    given = f"(values {values}) as given(period, sessions, dropped)"
+    return f"select {columns} from {given} where period is not null"  # noqa: S608  escaped above
 
 
 def _stored_column(column: Column) -> str:

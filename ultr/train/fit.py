@@ -92,7 +92,7 @@ def fit(
             training,
             held_out,
             config=chosen,
-            n_documents=data.n_documents,
+            n_documents=1 + int(data.doc_row.max(initial=-1)),
             sessions=sessions,
             log_propensity=log_propensity,
             on_epoch=record,
@@ -207,7 +207,9 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, position
     logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
     propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
     if spec.reads == "row":
-        pairs = {"query_id": data.query_id[data.doc_query], "doc_id": data.doc_id}
+        # Documents that split queries repeat share the row of their first place, and come last.
+        own = data.doc_row == np.arange(data.n_documents)
+        pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}
         pq.write_table(pa.table(pairs), root / "documents.parquet")
     elif data.transform is not None:
         _write_json(root / "transform.json", data.transform.to_json())

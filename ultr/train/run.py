@@ -209,10 +209,11 @@ def open_run(path: str | Path) -> Run:
     root = Path(path)
     files = read_run_files(root)
     check_checkpoint(root)
-    config = files.config
-    ranker = files.settings.ranker_spec().build(
-        n_features=config["n_features"], n_documents=config["n_documents"], rngs=nnx.Rngs(0)
-    )
+    config, spec = files.config, files.settings.ranker_spec()
+    n_documents = config["n_documents"]
+    if spec.reads == "row":  # one parameter per pair of the table
+        n_documents = read_run_table(root, "documents.parquet").num_rows
+    ranker = spec.build(n_features=config["n_features"], n_documents=n_documents, rngs=nnx.Rngs(0))
     propensity = PositionBias(config["n_positions"])
     towers = {"ranker": ranker, "propensity": propensity}
     template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
