@@ -7,6 +7,8 @@ from typing import Any
 from ultr.lake import Lake
 from ultr.schema import SCHEMA_VERSION, TABLES
 
+_LONG = ("files", "by_period", "periods_by_source")
+
 
 def describe(lake: Lake) -> dict[str, Any]:
     """Describe a lake without reading its Parquet.
@@ -42,7 +44,11 @@ def describe(lake: Lake) -> dict[str, Any]:
             "kind": meta["transform"]["kind"],
             "features": len(meta["transform"]["names"]),
         }
-    return info | {k: meta[k] for k in ("features", "judgments", "lists") if k in meta}
+    found = {k: meta[k] for k in ("features", "judgments", "lists") if k in meta}
+    if "lists" in found:
+        # One entry per file or period each: for programs that keep lists up.
+        found["lists"] = {k: v for k, v in found["lists"].items() if k not in _LONG}
+    return info | found
 
 
 def _bytes(lake: Lake, table: str) -> int:

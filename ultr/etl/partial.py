@@ -98,6 +98,14 @@ class Logged:
         """
         self.counts += other.counts
         self.weight_sq += other.weight_sq
+        self.check()
+
+    def check(self) -> None:
+        """Check that sums of `exact_weights` fit into 64 bits.
+
+        Raises:
+            DataError: they may not.
+        """
         if not self.weight_sq <= _MOST_WEIGHT:
             raise DataError(
                 "the squares of the weights of a log may sum up to 2^40",
@@ -128,6 +136,7 @@ def read_batch(batch: pa.RecordBatch, contexts: Contexts, *, cells: NDArray[np.u
     """
     size = _sizes(batch)
     logged = _count(batch, size, len(cells) // len(SPLITS))
+    logged.check()
     if "dropped" in batch.schema.names:
         batch = batch.filter(pc.equal(batch["dropped"], 0))
         size = _sizes(batch)
