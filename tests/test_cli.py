@@ -126,7 +126,7 @@ def test_sql_prints_a_table_or_what_programs_read(capsys, lake):
 
 def test_sql_without_sql_shows_what_can_be_asked(capsys, lake):
     _, out, _ = call(capsys, "sql", "--lake", lake)
-    assert all(name in out for name in (*TABLES, "impressions", "ctr_by_position"))
+    assert all(name in out for name in (*TABLES, "list_periods", "impressions", "ctr_by_position"))
     code, listed, _ = call(capsys, "sql", "--list")
     assert code == 0
     assert listed.strip() in out

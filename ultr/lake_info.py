@@ -14,6 +14,8 @@ from ultr.lake import Lake
 from ultr.schema import ONE_ROW_PER_KEY, SCHEMA_VERSION, TABLES
 from ultr.staleness import stale_inputs
 
+_LONG = ("files", "by_period", "periods_by_source")
+
 
 def describe(lake: Lake) -> dict[str, Any]:
     """Describe a lake, reading of its rows only the ids of queries and documents.
@@ -60,7 +62,11 @@ def describe(lake: Lake) -> dict[str, Any]:
             "kind": meta["transform"]["kind"],
             "features": len(meta["transform"]["names"]),
         }
-    return info | {k: meta[k] for k in _META if k in meta}
+    found = {k: meta[k] for k in _META if k in meta}
+    if "lists" in found:
+        # One entry per file or period each: for programs that keep lists up.
+        found["lists"] = {k: v for k, v in found["lists"].items() if k not in _LONG}
+    return info | found
 
 
 _META = ("privacy", "log_features", "features", "judgments", "lists")

@@ -30,6 +30,11 @@ def test_the_three_commands(capsys, tmp_path, lake):
     found = printed(capsys, "lists", "--lake", lake, "--context", context, "--buckets", "2")
     assert found["context"] == ["device", "height_px:bins=2"]
     assert len(open_lake(lake).read("lists")) == found["rows"] == 1
+    filters = ["--drop-repeats", "--drop-click-all", "users", "--max-pages-per-user", "9"]
+    found = printed(capsys, "lists", "--lake", lake, *filters, "--rebuild")
+    assert found["dropped"].keys() == {"busy_users", "click_all", "repeats"}
+    main(["lists", "--lake", str(lake), *filters])
+    assert "repeats sessions 0, impressions 0, clicks 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,8 @@ def test_the_three_commands(capsys, tmp_path, lake):
         (["lists", "--lake", "{lake}", "--context", "media_type"], 1, "with values: device"),
         (["lists", "--lake", "{lake}", "--buckets", "3"], 2, "power of two"),
         (["lists", "--lake", "{lake}", "--period", "week"], 2, "--period source"),
+        (["lists", "--lake", "{lake}", "--click-when", "dwell_s>=9"], 1, "leave --click-when out"),
+        (["lists", "--lake", "{lake}", "--click-when", "often"], 2, "feedback:ACTION"),
         (["features", "--lake", "{lake}", "--from", "no.parquet"], 1, "check the path"),
         (["judgments", "no.txt", "--lake", "{lake}", "--format", "qrels"], 1, "check the path"),
         (["judgments", "no.txt", "--lake", "{lake}", "--format", "letor"], 1, "no.txt"),

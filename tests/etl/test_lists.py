@@ -136,6 +136,49 @@ def test_neither_files_nor_buckets_nor_order_matter(tmp_path, pages, make_lake, 
     assert sorted(map(repr, lists_of(tmp_path / "one"))) == one
 
 
+@pytest.mark.parametrize("context", [(), ("device", "height_px:bins=3")])
+def test_neither_batches_nor_partitions_matter(tmp_path, pages, make_lake, monkeypatch, context):
+    log = pages(400, timed=True, weights=(0.1, 0.7), shuffled=True)
+    built(make_lake(tmp_path / "one", log), buckets=4, context=context)
+    monkeypatch.setattr("ultr.etl.pages.BATCH", 7)
+    monkeypatch.setattr("ultr.etl.spread.PARTITION_IMPRESSIONS", 100)
+    built(make_lake(tmp_path / "many", log), buckets=4, context=context)
+    for table in TABLES_MADE:
+        one, many = (open_lake(tmp_path / n) for n in ("one", "many"))
+        assert one.read(table).equals(many.read(table))
+
+
+def test_the_number_of_buckets_follows_from_the_size(tmp_path, pages, make_lake, monkeypatch):
+    root = make_lake(tmp_path / "lake", pages(300))
+    assert built(root)["buckets"] == 1
+    monkeypatch.setattr("ultr.etl.build.IMPRESSIONS_PER_BUCKET", 100)
+    monkeypatch.setattr("ultr.etl.spread._SAMPLE", np.uint64(1))  # of a small log, all rows
+    result = built(root, rebuild=True)
+    listed = sum(len(r["row"]) for r in lists_of_rows(root))
+    assert result["buckets"] / 2 < listed / 100 <= result["buckets"]
+
+
+def lists_of_rows(root):
+    return open_lake(root).read("lists").to_pylist()
+
+
+def test_bad_pages_are_refused(tmp_path, make_lake, one_page):
+    bad = [
+        {"click": [0]},
+        {"position": [1, None]},
+        {"dwell_s": [1.0]},
+        {"weight": -1.0},
+        {"weight": float("nan")},
+        {"weight": 1e7},
+    ]
+    for i, wrong in enumerate(bad):
+        log = [one_page(1, 7, [1, 2], [0, 0]), one_page(2, 7, [1, 2], [0, 0]) | wrong]
+        root = make_lake(tmp_path / str(i), log)
+        with pytest.raises(DataError, match="weight"):
+            built(root)
+        assert not open_lake(root).files("lists")
+
+
 def test_weights_are_summed(tmp_path, pages, make_lake):
     log = pages(400, weights=(1.0, 2.5, 0.25), shuffled=True)
     root = make_lake(tmp_path / "lake", log)

@@ -103,7 +103,9 @@ def _overview(lake: Path) -> str:
     width = max(map(len, TABLES))
     lines = ["Views:"]
     lines += [f"  {n:<{width}}  {view_rows(opened, n):>12,}  {t.row}" for n, t in TABLES.items()]
-    lines += [f"  {v.name:<{width}}  {'':>12}  {v.purpose}" for v in views()]
+    notes = {"list_periods": "what `ultr lists` noted of each period: period, sessions, dropped"}
+    notes |= {v.name: v.purpose for v in views()}
+    lines += [f"  {name:<{width}}  {'':>12}  {purpose}" for name, purpose in notes.items()]
     return "\n".join([*lines, "", _names()])
 
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
-from ultr.etl.buckets import BucketWriter, Content
-from ultr.etl.candidates import feature_pairs, stage_features
+from ultr.etl.buckets import BucketWriter
+from ultr.etl.contents import Reader
 from ultr.etl.engine import temporary_folder
 from ultr.etl.exposures import Exposures, join
 from ultr.etl.feature_groups import read_layout
 from ultr.etl.filters import MEASURES, REASONS
-from ultr.etl.grouping import Longs
 from ultr.etl.listed import COUNTS
 from ultr.etl.lists_config import MAX_BUCKETS, ListsConfig
+from ultr.etl.noted import Logged
 from ultr.etl.numbering import Pairs
 from ultr.etl.pages import heavy_queries
 from ultr.etl.parallel import map_threads, workers
-from ultr.etl.partial import Logged
 from ultr.etl.plan import Plan
 from ultr.etl.shuffle import Shuffled, settle_heavy, shuffle
 from ultr.etl.split import bucket_of
@@ -32,7 +30,6 @@ from ultr.etl.spread import (
     IMPRESSIONS_PER_BUCKET,
     Layout,
     Partitions,
-    is_one_of,
     power_of_two,
 )
 from ultr.lake import Commit, File
@@ -86,7 +83,7 @@ def build(
     features = read_layout(change.manifest)
     writer = BucketWriter(change, plan.periods, shuffled.texts, features, before)
     if plan.periods:
-        reader = _Reader(connection, change, shuffled, layout, plan.because is not None)
+        reader = Reader(connection, change, shuffled, layout, plan.because is not None)
         total = layout.buckets + layout.pieces
         with progress("lists", total=total, unit="buckets", quiet=quiet) as advance:
             elsewhere = _write_pieces(writer, reader, threads=threads, advance=advance)
@@ -168,69 +165,8 @@ def _take_out(change: Commit, plan: Plan) -> dict[tuple[str, str, str], File]:
     return before
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """What the buckets are made of.
-
-    Args:
-        connection: has `features` and `judgments`.
-        change: the commit.
-        shuffled: the pages.
-        layout: how queries are spread over buckets.
-        is_everything: candidates are made anew, with judged pairs and features.
-    """
-
-    connection: duckdb.DuckDBPyConnection
-    change: Commit
-    shuffled: Shuffled
-    layout: Layout
-    is_everything: bool
-
-    @cached_property
-    def features(self) -> dict[int, Path]:
-        """Bucket -> folder with its features: all of them, or those that pieces may repeat."""
-        queries = None if self.is_everything else self.layout.split
-        if queries == ():
-            return {}
-        folder = temporary_folder(self.change.root)
-        return stage_features(self.connection, folder, buckets=self.layout.buckets, queries=queries)
-
-    def always(self) -> Iterator[tuple[int, Pairs | None]]:
-        """Each bucket with its judged pairs; to be drawn in the connection's own thread."""
-        for bucket in range(self.layout.buckets):
-            if not self.is_everything:
-                yield bucket, None
-                continue
-            found = self.connection.execute(
-                "select query_id, doc_id from judgments where bucket_of(query_id, $1) = $2",
-                [self.layout.buckets, bucket],
-            ).fetchnumpy()
-            yield bucket, Pairs.always(np.asarray(found["query_id"]), np.asarray(found["doc_id"]))
-
-    def bucket(self, bucket: int, judged: Pairs | None, elsewhere: Exposures | None) -> Content:
-        """What a bucket of whole queries is made of."""
-        buckets = self.layout.buckets
-        partitions = self.shuffled.partitions.of_bucket(bucket, buckets=buckets)
-        rows, dwell = self.shuffled.read_rows(partitions), self.shuffled.read_dwell(partitions)
-        if buckets > self.shuffled.partitions.light:
-            rows = rows and rows.take(_in_bucket(rows.query, bucket, buckets))
-            dwell = dwell and dwell.take(_in_bucket(dwell.query, bucket, buckets))
-        folder = self.features.get(bucket)
-        always = () if judged is None else (judged, feature_pairs(folder))
-        return Content(rows, dwell, always, elsewhere, (folder,) if folder else ())
-
-    def piece(self, piece: int) -> Content:
-        """What a bucket of lists of split queries is made of."""
-        layout = self.layout
-        partitions = self.shuffled.partitions.of_piece(piece, pieces=layout.pieces)
-        rows = self.shuffled.read_rows(partitions)
-        rows = rows and rows.take(np.flatnonzero(is_one_of(rows.query, layout.split)))
-        homes = sorted(set(bucket_of(layout.split, buckets=layout.buckets).tolist()))
-        return Content(rows, features=tuple(self.features[b] for b in homes if b in self.features))
-
-
 def _write_pieces(
-    writer: BucketWriter, reader: _Reader, *, threads: int, advance: Advance
+    writer: BucketWriter, reader: Reader, *, threads: int, advance: Advance
 ) -> dict[int, Exposures]:
     """Write the buckets of split queries; their exposures by the queries' own buckets."""
     layout = reader.layout
@@ -253,16 +189,12 @@ def _write_pieces(
 
 def _write_bucket(
     writer: BucketWriter,
-    reader: _Reader,
+    reader: Reader,
     elsewhere: dict[int, Exposures],
     item: tuple[int, Pairs | None],
 ) -> None:
     bucket, judged = item
     writer.write(bucket, reader.bucket(bucket, judged, elsewhere.get(bucket)))
-
-
-def _in_bucket(query: Longs, bucket: int, buckets: int) -> Longs:
-    return np.flatnonzero(bucket_of(query, buckets=buckets) == bucket)
 
 
 def _place(file: File) -> tuple[int, str]:

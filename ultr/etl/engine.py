@@ -58,6 +58,12 @@ def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnecti
             got=f"{lake}: {str(error).splitlines()[0]}",
             hint="restore the file from a backup, or ingest into a new lake",
         ) from error
+    except OSError as error:  # what NumPy and Arrow read and write beside DuckDB
+        raise DataError(
+            "the lake must be readable, and its disk have space for what does not fit in memory",
+            got=str(error),
+            hint="check permissions and free space; the lake is as it was",
+        ) from error
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)

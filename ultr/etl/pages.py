@@ -55,8 +55,9 @@ def make_pages(
     make_filtered(connection, filters, clicks=clicks)
     more = f", {context} as context" if context else ""
     more += ", dropped, logged_clicks" if filters.changes else ""
-    weights = connection.execute("select 1 from sessions where weight is distinct from 1 limit 1")
-    more += ", weight" if weights.fetchall() else ""
+    # Not as a filter: the statistics of Parquet, which would answer it, leave NaN out.
+    weights = connection.execute("select bool_or(weight is distinct from 1) from sessions")
+    more += ", weight" if weights.fetchall()[0][0] else ""
     connection.execute(
         "create view pages as select query_id, doc_id, position, click, dwell_s,"  # noqa: S608  constants
         f" (period_code * 3 + session_split(seed, ordinal))::integer as cell{more}"

@@ -13,9 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.etl.collapse import Rows, collapse, from_arrow, to_arrow
+from ultr.etl.noted import Contexts, Logged, hash_cells
 from ultr.etl.pages import read_pages
 from ultr.etl.parallel import map_threads
-from ultr.etl.partial import Contexts, Dwell, Logged, hash_cells, read_batch
+from ultr.etl.partial import Dwell, read_batch
 from ultr.etl.spill import Spill, by_partition
 from ultr.etl.spread import Partitions, Sample, count_by_query, is_one_of, power_of_two
 from ultr.progress import Advance
