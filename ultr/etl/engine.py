@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 
 from ultr.errors import DataError
 from ultr.etl.split import MACROS
+from ultr.lake import Commit
+from ultr.schema import TABLES
 
 TEMPORARY = ".spill"
 """Folder inside the lake for what does not fit in memory; there only while a command runs."""
@@ -67,6 +69,34 @@ def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnecti
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_view(
+    connection: duckdb.DuckDBPyConnection,
+    change: Commit,
+    table: str,
+    *,
+    name: str | None = None,
+    paths: Sequence[str] | None = None,
+) -> None:
+    """Make a view of a table of the lake, empty where it has no files.
+
+    Args:
+        connection: where.
+        change: the lake as it stands in the commit.
+        table: a table of the registry.
+        name: of the view; the table's by default.
+        paths: only these of its files, relative to the lake.
+    """
+    view = table if name is None else name
+    if paths is None:
+        paths = [f.path for f in change.manifest.tables.get(table, [])]
+    if paths:
+        files = [str(change.root / p) for p in paths]
+        connection.read_parquet(files, hive_partitioning=False).create_view(view)
+    else:
+        connection.register(f"{view}_arrow", TABLES[table].arrow().empty_table())
+        connection.execute(f"create temp table {view} as select * from {view}_arrow")  # noqa: S608
 
 
 def temporary_folder(lake: Path) -> Path:

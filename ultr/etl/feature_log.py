@@ -6,8 +6,6 @@ import duckdb
 
 from ultr.errors import DataError
 from ultr.etl.features_config import TimePeriod
-from ultr.lake import Commit
-from ultr.schema import TABLES
 
 UNTIMED = "all"
 """Period of pages without a time; they are nobody's past."""
@@ -21,18 +19,6 @@ _PERIOD_SQL = {
 
 DAYS = {"day": 1, "week": 7}
 """Length of a period."""
-
-
-def open_views(connection: duckdb.DuckDBPyConnection, change: Commit, *tables: str) -> None:
-    """Make a view of each table of the lake as it stands in the commit."""
-    for table in tables:
-        paths = [str(change.root / f.path) for f in change.manifest.tables.get(table, [])]
-        if paths:
-            connection.read_parquet(paths, hive_partitioning=False).create_view(table)
-        else:
-            empty = TABLES[table].arrow().empty_table()
-            connection.register(f"{table}_arrow", empty)
-            connection.execute(f"create temp table {table} as select * from {table}_arrow")  # noqa: S608
 
 
 def settle_period(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:

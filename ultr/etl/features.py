@@ -11,7 +11,7 @@ import duckdb
 from ultr.config import from_mapping
 from ultr.errors import UsageError
 from ultr.etl.behaviour import behaviour
-from ultr.etl.engine import engine, temporary_folder
+from ultr.etl.engine import engine, open_view, temporary_folder
 from ultr.etl.feature_file import copy_features
 from ultr.etl.feature_groups import (
     BEHAVIOUR,
@@ -24,7 +24,7 @@ from ultr.etl.feature_groups import (
     remove_group,
     write_layout,
 )  # fmt: skip
-from ultr.etl.feature_log import check_match, make_pairs, matched, open_views, settle_period
+from ultr.etl.feature_log import check_match, make_pairs, matched, settle_period
 from ultr.etl.features_config import (
     BehaviourConfig,
     FeaturesConfig,
@@ -120,7 +120,8 @@ class _Work:
         made = self.config.made
         facts: dict[str, Any] = {}
         if made:
-            open_views(self.connection, self.change, "sessions", "judgments")
+            for table in ("sessions", "judgments"):
+                open_view(self.connection, self.change, table)
             n_pairs = make_pairs(self.connection)
             period = self._period() if set(made) & set(_LIKE_PERIOD) else ""
             for name in made:

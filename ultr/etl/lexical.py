@@ -19,12 +19,12 @@ from ultr.etl.feature_groups import LEXICAL, Group
 from ultr.etl.feature_rows import Block, write_rows
 from ultr.etl.features_config import LexicalConfig
 from ultr.etl.lexical_collection import Collection
-from ultr.etl.lexical_corpus import count_parts, stage_documents
+from ultr.etl.lexical_corpus import THREADS, count_parts, stage_documents
 from ultr.etl.lexical_documents import Documents, has_repeated, read_part
 from ultr.etl.lexical_formulas import Entries, Floats
 from ultr.etl.lexical_queries import Queries, read_queries
 from ultr.etl.lexical_tokens import Longs
-from ultr.etl.threads import Once, in_order
+from ultr.etl.parallel import Once, map_threads
 from ultr.lake import Commit
 from ultr.transform import Kind
 
@@ -105,7 +105,7 @@ def lexical(
 
     def blocks() -> Iterator[Block]:
         nonlocal matched
-        for block, count in in_order(found, wanted()):
+        for block, count in map_threads(found, wanted(), threads=THREADS):
             matched += count
             yield block
 

@@ -27,9 +27,12 @@ from ultr.etl.lexical_tokens import (
     text_blocks,
     tokenise,
 )
+from ultr.etl.parallel import map_threads
 from ultr.etl.split import bucket_of
-from ultr.etl.threads import in_order
 from ultr.lake import Commit
+
+THREADS = 2
+"""Blocks of text that are counted or matched at a time; each holds its terms in memory."""
 
 _ROWS_PER_PART = 100_000
 _BYTES_PER_PART = 128 << 20
@@ -64,7 +67,7 @@ def stage_documents(
             for part in range(parts)
         ]
         counted = partial(_counted, queries=queries, fields=fields, parts=parts)
-        for tables, statistics in in_order(counted, blocks):
+        for tables, statistics in map_threads(counted, blocks, threads=THREADS):
             total.add(statistics)
             for part, table in tables.items():
                 writers[part].write_table(table)

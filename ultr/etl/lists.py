@@ -13,7 +13,7 @@ from ultr.etl.build import build
 from ultr.etl.candidates import fit_on_training
 from ultr.etl.click_when import check_click_when, click_sql, parse_click_when
 from ultr.etl.context import context_sql, fit_edges, parse_context, set_edges
-from ultr.etl.engine import engine
+from ultr.etl.engine import engine, open_view
 from ultr.etl.feature_checks import check_fresh
 from ultr.etl.feature_groups import read_layout
 from ultr.etl.list_summary import counts_by_period, sources_of_periods, summarise
@@ -21,7 +21,6 @@ from ultr.etl.lists_config import ListsConfig
 from ultr.etl.pages import make_pages, make_sessions
 from ultr.etl.plan import FORMAT, Plan, make_plan
 from ultr.lake import Commit, open_lake
-from ultr.schema import TABLES
 from ultr.staleness import list_inputs
 
 __all__ = ["ListsConfig", "build_lists"]
@@ -89,10 +88,9 @@ def _make_views(
     connection: duckdb.DuckDBPyConnection, change: Commit, plan: Plan, config: ListsConfig
 ) -> dict[str, list[float]]:
     """Make what `build` reads; bin edges are those of the earlier call, or fitted."""
-    _view(connection, change, "sessions", plan.files(), name="every_session")
+    open_view(connection, change, "sessions", name="every_session", paths=plan.files())
     for table in ("features", "judgments"):
-        paths = [f.path for f in change.manifest.tables.get(table, [])]
-        _view(connection, change, table, paths, name=table)
+        open_view(connection, change, table)
     make_sessions(connection, plan.windows, periods=plan.periods)
     columns, when = parse_context(config.context), parse_click_when(config.filters.click_when)
     edges: dict[str, list[float]] = {}
@@ -114,20 +112,3 @@ def _same_edges(plan: Plan, config: ListsConfig) -> dict[str, list[float]]:
     then, edges = plan.before.get("settings", {}).get("context", []), plan.before.get("edges", {})
     columns = parse_context([item for item in config.context if item in then])
     return {c.name: edges[c.name] for c in columns if c.name in edges}
-
-
-def _view(
-    connection: duckdb.DuckDBPyConnection,
-    change: Commit,
-    table: str,
-    paths: list[str],
-    *,
-    name: str,
-) -> None:
-    if paths:
-        files = [str(change.root / p) for p in paths]
-        connection.read_parquet(files, hive_partitioning=False).create_view(name)
-    else:
-        empty = TABLES[table].arrow().empty_table()
-        connection.register("empty_arrow", empty)
-        connection.execute(f"create temp table {name} as select * from empty_arrow")  # noqa: S608

@@ -6,7 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,3 +46,23 @@ def map_threads(function: Callable[[T], R], items: Iterable[T], *, threads: int)
         finally:
             for future in pending:
                 future.cancel()
+
+
+@dataclass
+class Once(Generic[R]):
+    """Something that several threads need, made by the first of them.
+
+    Args:
+        make: makes it.
+    """
+
+    make: Callable[[], R]
+    _made: list[R] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def get(self) -> R:
+        """It."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self.make())
+            return self._made[0]

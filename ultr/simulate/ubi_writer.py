@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 import numpy as np
 
-from ultr.simulate.judged import JudgedSet
 from ultr.simulate.sessions import Pages
+from ultr.simulate.text_log import TextLog
 
 APPLICATION = "ultr-simulate"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,7 +16,7 @@ TICK_MS = 1000
 """A click on position k comes k seconds after its page, and the next page after all clicks."""
 
 
-class UbiWriter:
+class UbiWriter(TextLog):
     """`log.ndjson`: a page's query, its impressions by position (from 0), then its clicks.
 
     Args:
@@ -26,27 +24,7 @@ class UbiWriter:
         judged: whose keys are written.
     """
 
-    def __init__(self, folder: Path, *, judged: JudgedSet) -> None:
-        import polars as pl  # noqa: PLC0415  applications import the table side when they need it
-
-        self._path = folder / "log.ndjson"
-        self._file: BinaryIO
-        self._query = pl.Series(judged.query_key).cast(pl.String)
-        self._doc = pl.Series(judged.doc_key).cast(pl.String)
-
-    def __enter__(self) -> Self:
-        """Open the file."""
-        self._file = self._path.open("wb")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self._file.close()
+    name = "log.ndjson"
 
     def write(self, pages: Pages) -> None:
         """Append sessions."""

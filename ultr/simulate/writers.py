@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ultr.simulate.judged import JudgedSet
 from ultr.simulate.sessions import Pages
+from ultr.simulate.text_log import TextLog
 from ultr.simulate.ubi_writer import UbiWriter
 
 REGION = "0"
@@ -49,7 +50,7 @@ class Writer(Protocol):
         ...
 
 
-class YandexWriter:
+class YandexWriter(TextLog):
     """`log.tsv`: `session, time, Q, query, region, url × K` and `session, time, C, url`.
 
     Pages with fewer documents are padded with empty columns; each page is its own session.
@@ -60,27 +61,11 @@ class YandexWriter:
     """
 
     def __init__(self, folder: Path, *, judged: JudgedSet) -> None:
-        import polars as pl  # noqa: PLC0415  applications import the table side when they need it
+        import polars as pl  # noqa: PLC0415
 
-        self._path = folder / "log.tsv"
-        self._file: BinaryIO
-        self._query = pl.Series(judged.query_key).cast(pl.String)
+        super().__init__(folder, judged=judged)
         # Row −1 is the last: padding.
-        self._url = pl.concat([pl.Series(judged.doc_key).cast(pl.String), pl.Series([""])])
-
-    def __enter__(self) -> Self:
-        """Open the file."""
-        self._file = self._path.open("wb")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self._file.close()
+        self._url = pl.concat([self._doc, pl.Series([""])])
 
     def write(self, pages: Pages) -> None:
         """Append sessions: each page, then its clicks by position."""
@@ -124,7 +109,7 @@ def url_digests(judged: JudgedSet) -> pa.Array:
     return pa.array([md5(key.encode(), usedforsecurity=False).hexdigest() for key in keys])
 
 
-class BaiduWriter:
+class BaiduWriter(TextLog):
     """`log.tsv`: a header line per page, and 32 columns per document, `-` where nothing is known.
 
     The query's tokens are its key; the qid is its number.
@@ -137,24 +122,8 @@ class BaiduWriter:
     def __init__(self, folder: Path, *, judged: JudgedSet) -> None:
         import polars as pl  # noqa: PLC0415
 
-        self._path = folder / "log.tsv"
-        self._file: BinaryIO
-        self._query = pl.Series(judged.query_key).cast(pl.String)
+        super().__init__(folder, judged=judged)
         self._url = pl.Series(url_digests(judged))
-
-    def __enter__(self) -> Self:
-        """Open the file."""
-        self._file = self._path.open("wb")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self._file.close()
 
     def write(self, pages: Pages) -> None:
         """Append sessions."""
@@ -216,12 +185,7 @@ class TableWriter:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the file."""
         self._file.close()
 
@@ -243,7 +207,7 @@ class TableWriter:
         )
 
 
-WRITERS: dict[str, type[YandexWriter] | type[BaiduWriter] | type[TableWriter] | type[UbiWriter]] = {
+WRITERS: dict[str, Callable[..., Writer]] = {
     "yandex": YandexWriter,
     "baidu": BaiduWriter,
     "table": TableWriter,
