@@ -6,21 +6,20 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.data import Lists, Plan, batch_shape, epoch_plan
+from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.train.config import TrainConfig
-from ultr.train.device import on_device
+from ultr.train.source import InMemory
 from ultr.train.start import start
-from ultr.train.step import Model, Towers, click_nll, run_epoch
+from ultr.train.step import Model, State, Towers, click_nll, run_epoch
 
-T = TypeVar("T")
 Floats = NDArray[np.float64]
 
 
@@ -100,13 +99,8 @@ def train(
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    arrays, held_arrays = (on_device(d, spec, config.weighting) for d in (data, held_out))
-    shape, held_shape = (
-        batch_shape(d, documents=config.documents_per_batch) for d in (data, held_out)
-    )
-    held_plan = epoch_plan(held_out, held_shape, seed=config.seed, epoch=0)
-    held_clicks = float(held_arrays.clicks.sum())
-    passes = max(1, math.ceil(config.evaluation_steps / shape.batches))
+    source, held = (InMemory(d, spec=spec, config=config) for d in (data, held_out))
+    passes = max(1, math.ceil(config.evaluation_steps / source.batches))
     first = 0  # evaluation from which on a state may be selected
     best = _Best(math.inf, 0, state.params, np.zeros(0))
     took: list[tuple[float, float]] = []
@@ -115,13 +109,12 @@ def train(
             break
         before = time.perf_counter()
         for epoch in range((evaluation - 1) * passes + 1, evaluation * passes + 1):
-            plan = epoch_plan(data, shape, seed=config.seed, epoch=epoch)
-            state, measured = _wait(run_epoch(model, state, arrays, plan))
+            state, measured = _epoch(model, state, source, epoch=epoch)
         middle = time.perf_counter()
         kept = state.averaged if config.averaging else state.params
-        nll = np.asarray(click_nll(model, kept, held_arrays, held_plan), np.float64)
+        nll = _query_nll(model, kept, held)
         took.append((middle - before, time.perf_counter() - middle))
-        line = _summary(measured, epoch=epoch, held_out_nll=float(nll.sum() / held_clicks))
+        line = _summary(measured, epoch=epoch, held_out_nll=float(nll.sum() / held.clicks))
         _check_finite(line, measured, epoch=epoch)
         sessions_per_second = passes * sessions / took[-1][0]
         line["total_steps"] = int(state.step)
@@ -139,7 +132,7 @@ def train(
         best_epoch=best.evaluation * passes,
         epochs=len(took) * passes,
         click_nll_listwise=best.click_nll,
-        query_nll=_by_query(best.nll, held_out, held_plan),
+        query_nll=best.nll,
         seconds=time.perf_counter() - began,
         compile_seconds=float(max(0.0, sum(took[0]) - usual.sum())) if len(took) > 1 else 0.0,
         steps_seconds=float(usual[0]) * len(took),
@@ -147,19 +140,27 @@ def train(
     )
 
 
-def _by_query(nll: Floats, data: Lists, plan: Plan) -> Floats:
-    is_list = plan.list < data.n_lists
-    query = data.list_query[plan.list[is_list]]
-    return np.bincount(query, nll[is_list], minlength=len(data.query_id)).astype(np.float64)
+def _epoch(
+    model: Model, state: State, source: InMemory, *, epoch: int
+) -> tuple[State, dict[str, Floats]]:
+    """One pass over the source; the measurements of its batches, `[B]` each."""
+    parts = []
+    for arrays, plan, _ in source.segments(epoch=epoch):
+        state, measured = run_epoch(model, state, arrays, plan)
+        parts.append({k: np.asarray(v, np.float64) for k, v in measured.items()})
+    return state, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _wait(result: T) -> T:
-    jax.block_until_ready(result)  # type: ignore[no-untyped-call]
-    return result
+def _query_nll(model: Model, params: Towers, held: InMemory) -> Floats:
+    """`[Q]` listwise NLL, summed over the clicks of each query."""
+    total = np.zeros(held.n_queries)
+    for arrays, plan, query in held.segments(epoch=0):
+        nll = np.asarray(click_nll(model, params, arrays, plan), np.float64)
+        total += np.bincount(query[query >= 0], nll[query >= 0], minlength=held.n_queries)
+    return total
 
 
-def _summary(measured: dict[str, jax.Array], *, epoch: int, held_out_nll: float) -> dict[str, Any]:
-    m = {name: np.asarray(values, np.float64) for name, values in measured.items()}
+def _summary(m: dict[str, Floats], *, epoch: int, held_out_nll: float) -> dict[str, Any]:
     steps = max(1, int((m["clicks"] > 0).sum()))
     weight = m["rank_weight"].sum()
     return {
@@ -179,10 +180,10 @@ def _ratio(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator else 0.0
 
 
-def _check_finite(line: dict[str, Any], measured: dict[str, jax.Array], *, epoch: int) -> None:
+def _check_finite(line: dict[str, Any], measured: dict[str, Floats], *, epoch: int) -> None:
     if math.isfinite(line["click_nll_listwise"]) and math.isfinite(line["rank_loss"]):
         return
-    bad = np.flatnonzero(~np.isfinite(np.asarray(measured["rank"])))
+    bad = np.flatnonzero(~np.isfinite(measured["rank"]))
     where = f"step {int(bad[0]) + 1} of epoch {epoch}" if len(bad) else f"epoch {epoch}"
     raise DataError(
         "the loss must stay a finite number",
