@@ -34,6 +34,11 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--max-grade", type=int, help="Top of the grade scale, for ERR: 1 to 30.")
 @click.option("--per-query", type=_PATH, help="Write the metrics of each query as Parquet.")
+@click.option(
+    "--propensities",
+    type=_PATH,
+    help="Value new rankings with these (of ultr diagnose, or a truth.json), not the run's own.",
+)
 @json_option
 def command(
     more_letor: tuple[Path, ...],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.config import from_mapping
-from ultr.data import load_lists
+from ultr.data import Lists, load_lists
 from ultr.errors import DataError, UsageError
 from ultr.eval.documents import Documents, lake_documents, letor_documents
-from ultr.eval.held_out import click_metrics
+from ultr.eval.held_out import click_metrics, held_out_lists
+from ultr.eval.offline import examination_curve, offline_metrics
 from ultr.eval.propensity import propensity_rmse, read_truth
 from ultr.eval.ranking import Gain, ranking_metrics
+from ultr.eval.residuals import residuals, write_residuals
 from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
 from ultr.letor import MAX_GRADE
@@ -37,12 +40,14 @@ class EvaluateConfig:
         gain: `exponential` (2^grade − 1), or `linear` as in trec_eval.
         max_grade: top of the grade scale, for ERR; by default that of the judgments.
         per_query: Parquet or CSV file for the metrics of each query.
+        propensities: value new rankings with these instead of the run's own.
     """
 
     queries: Literal["test", "validation", "train", "all"] = "test"
     gain: Gain = "exponential"
     max_grade: int | None = None
     per_query: Path | None = None
+    propensities: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -87,7 +92,9 @@ def evaluate(
         precision@k` (k = 1, 3, 5, 10) `err@10 mrr map`; `known_documents of_documents` of a
         ranker with a parameter per pair; `click_nll_listwise`, and `click_nll
         perplexity` of methods that predict probabilities, with `n_sessions` and what they were
-        `held_out_by`; `propensity_rmse`.
+        `held_out_by`; `click_nll_calibrated perplexity_calibrated` and the worth of the new
+        ranking without labels (`ultr.eval.offline.new_ranking_values`); `propensity_rmse`.
+        `residuals.parquet` in the run's folder is written anew.
 
     Raises:
         UsageError: not exactly one of `lake` and `letor`.
@@ -129,8 +136,11 @@ def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -
         out |= _ranking(scored, config=config)
         out |= known.report(lake.root)
     if lake.rows("lists"):
-        clicks = click_metrics(run, load_lists(lake), split=config.queries)
+        data = load_lists(lake)
+        clicks = click_metrics(run, data, split=config.queries)
         out |= {name: value for name, value in clicks.items() if name not in out}
+        if clicks:
+            out |= _without_labels(run, data, lake=lake, config=config)
     if not out:
         raise DataError(
             "evaluation needs grades, or held-out sessions with clicks",
@@ -138,6 +148,19 @@ def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -
             hint=f"add grades with: ultr judgments FILE --lake {lake.root}",
         )
     return out
+
+
+def _without_labels(
+    run: RunLike, data: Lists, *, lake: Lake, config: EvaluateConfig
+) -> dict[str, Any]:
+    """What held-out clicks say of the ranking; nothing where no examination is known."""
+    chosen = held_out_lists(run, data, split=config.queries).lists
+    if run.root.is_dir() and os.access(run.root, os.W_OK):  # a run kept read-only has none
+        write_residuals(run.root, residuals(*run.list_logits(chosen), chosen))
+    curve = examination_curve(run, data, given=config.propensities)
+    if curve is None:
+        return {"no_new_ranking_values": "the method knows no examination; give --propensities"}
+    return offline_metrics(run, data, lake=lake, split=config.queries, curve=curve)
 
 
 Scored = tuple[Documents, Floats]

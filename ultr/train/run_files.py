@@ -26,10 +26,11 @@ RUN_FILES = (
     "lake.json",
     "metrics.jsonl",
     "propensities.parquet",
+    "residuals.parquet",
     "summary.json",
     "transform.json",
 )
-"""What training leaves in a run's folder."""
+"""What training and evaluation leave in a run's folder."""
 
 _SEAL = "checkpoint.json"
 _SIZES = ("n_features", "n_documents", "n_positions")
