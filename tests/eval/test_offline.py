@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ultr.cli.evaluate import _short
 from ultr.data import load_lists
 from ultr.errors import DataError
 from ultr.eval.evaluate import evaluate
@@ -121,3 +122,11 @@ def test_without_features_the_logged_rank_is_the_mean_position(lake):
     bare = replace(data, features=data.features[:, :0], transform=None)
     shown = np.unique(data.document[data.where])
     assert set(logged_rank(bare)[shown].tolist()) <= {1.0, 2.0, 3.0}
+
+
+def test_people_see_an_interval_beside_its_value(result):
+    short = _short(result)
+    assert not any(name.endswith(("_low", "_high")) for name in short)
+    assert " to " in short["pages_clicks_dr"]
+    assert len(short["perplexity_calibrated by rank"].split()) == 3
+    assert short["ndcg@10"] == result["ndcg@10"]
