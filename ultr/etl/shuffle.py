@@ -94,7 +94,7 @@ def shuffle(
         threads: that collapse batches.
         advance: told how many pages were read.
     """
-    rows, moved, dwell = (Spill(folder / name) for name in ("rows", "moved", "dwell"))
+    rows, moved, dwell = (Spill(folder / f"{n}.arrow") for n in ("rows", "moved", "dwell"))
     out = Shuffled(partitions, rows, moved, dwell, Contexts(), Logged.of(len(periods)))
     cells = hash_cells(periods)
     sample = Sample()

@@ -14,43 +14,48 @@ from numpy.typing import NDArray
 
 @dataclass
 class Spill:
-    """Arrow files in a folder, one per partition; several threads may add at once.
+    """Arrow batches in one file that are read by partition; several threads may add at once.
+
+    One file, whatever the number of partitions: that may follow the size of the log, where open
+    files are few.
 
     Args:
-        folder: where they go; made, and its owner removes it.
+        path: the file; made when there is something, and its owner removes it.
     """
 
-    folder: Path
-    _writers: dict[int, pa.RecordBatchStreamWriter] = field(default_factory=dict)
+    path: Path
+    _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    _schema: pa.Schema | None = None
+    _file: Any = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, batch: pa.RecordBatch, bounds: NDArray[np.int64]) -> None:
         """Add rows to partitions: those of partition p are `bounds[p]` to `bounds[p + 1]`."""
         with self._lock:
+            if self._file is None:
+                self._schema, self._file = batch.schema, pa.OSFile(str(self.path), "wb")
             for partition in np.flatnonzero(np.diff(bounds)).tolist():
                 begin, end = int(bounds[partition]), int(bounds[partition + 1])
-                self._writer(partition, batch.schema).write_batch(batch.slice(begin, end - begin))
+                part = batch.slice(begin, end - begin).serialize()
+                self._places.setdefault(partition, []).append((self._file.tell(), part.size))
+                self._file.write(part)
 
     def finish(self) -> None:
-        """Close the files, before they are read."""
-        for writer in self._writers.values():
-            writer.close()
+        """Close the file, before it is read."""
+        if self._file is not None:
+            self._file.close()
 
     def read(self, partition: int) -> pa.Table | None:
-        """What a partition holds, mapped and not copied; None where that is nothing."""
-        if partition not in self._writers:
+        """What a partition holds; None where that is nothing."""
+        if partition not in self._places:
             return None
-        with pa.memory_map(str(self._path(partition))) as file, pa.ipc.open_stream(file) as stream:
-            return stream.read_all()
-
-    def _writer(self, partition: int, schema: pa.Schema) -> Any:
-        if partition not in self._writers:
-            self.folder.mkdir(exist_ok=True)
-            self._writers[partition] = pa.ipc.new_stream(str(self._path(partition)), schema)
-        return self._writers[partition]
-
-    def _path(self, partition: int) -> Path:
-        return self.folder / f"{partition}.arrow"
+        # Mapped anew each time: what was read must not stay in memory.
+        with pa.memory_map(str(self.path)) as file:
+            batches = []
+            for at, size in self._places[partition]:
+                file.seek(at)
+                batches.append(pa.ipc.read_record_batch(file.read_buffer(size), self._schema))
+        return pa.Table.from_batches(batches)
 
 
 def by_partition(
