@@ -17,8 +17,8 @@ from ultr.etl.noted import Contexts, Logged, hash_cells
 from ultr.etl.pages import read_pages
 from ultr.etl.parallel import map_threads
 from ultr.etl.partial import Dwell, read_batch
-from ultr.etl.spill import Spill, by_partition
 from ultr.etl.spread import Partitions, Sample, count_by_query, is_one_of, power_of_two
+from ultr.logs.spill import Spill, by_partition
 from ultr.progress import Advance
 
 

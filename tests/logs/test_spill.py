@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from ultr.etl.spill import Spill, by_partition
+from ultr.logs.spill import Spill, by_partition
 
 PARTITIONS = 3000
 
