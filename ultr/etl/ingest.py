@@ -59,14 +59,15 @@ def ingest(
 
     Returns:
         `lines used repeated ignored rejects sessions impressions clicks rejects_by_reason files
-        files_skipped files_rejected files_vanished bytes seconds sessions_per_second`; the four
-        kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
+        files_skipped files_rejected files_vanished id_rules bytes seconds sessions_per_second`; the
+        four kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
         Where events come apart from pages also `waiting` (used lines whose page has not come, in
         the whole lake); for ubi `ordinal_base` by application, `pages_by_impressions` and
         `pages_by_hits`; for yandex `sessions_scattered` over files or blocks.
 
     Raises:
-        DataError: a missing, empty or damaged file (unless such files are to be left out), ids
+        DataError: a missing, empty or damaged file (unless such files are to be left out and
+            another one can be read), ids
             that break the lake's rule, other features than before, or more rejects than allowed.
             The lake stays as it was.
         UsageError: no file matches, or the lake was made with other privacy settings.
@@ -82,8 +83,9 @@ def ingest(
     else:
         result = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
         names = [source_name(p, lake=lake) for p in files]
-        known = open_lake(lake).manifest.sources
-        result.vanished = vanished(sources, found=names, known=known, lake=lake)
+        manifest = open_lake(lake).manifest
+        result.vanished = vanished(sources, found=names, known=manifest.sources, lake=lake)
+        result.id_rules = dict(manifest.ids)
     seconds, total = time.monotonic() - began, result.total
     return {
         "lines": total.lines,
@@ -100,6 +102,7 @@ def ingest(
         "files_skipped": len(files) - total.files - result.bad_files,
         "files_rejected": result.bad_files,
         "files_vanished": result.vanished,
+        **({"id_rules": result.id_rules} if result.id_rules else {}),
         "bytes": total.size,
         "seconds": round(seconds, 3),
         "sessions_per_second": round(total.sessions / max(seconds, 1e-9)),
@@ -110,11 +113,13 @@ def ingest(
 
 @dataclass
 class _Result:
-    """What one call did: counts, files left out, sources that are gone, and events joined."""
+    """What one call did: counts, files left out, sources that are gone, id rules, events joined."""
 
     total: Counts = field(default_factory=Counts)
     bad_files: int = 0
+    last_error: str = ""
     vanished: list[str] = field(default_factory=list)
+    id_rules: dict[str, str] = field(default_factory=dict)
     joined: dict[str, Any] = field(default_factory=dict)
 
 
@@ -198,6 +203,8 @@ def _ingest(
                 with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
                     for path, name in names.items():
                         job.ingest_file(path, name, advance)
+                if named_for is None:
+                    _check_any(result, len(names))
                 if join is not None:
                     late = parse_late(config.late or JOINED[config.format])
                     result.joined = finish(join, change, total=result.total, fresh=fresh, late=late)
@@ -208,6 +215,16 @@ def _ingest(
             rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
         else:
             return result
+
+
+def _check_any(result: _Result, files: int) -> None:
+    """Check that not all files were left out: nothing read is no night that went well."""
+    if files and result.bad_files == files:
+        raise DataError(
+            "at least one file must be readable, with bad files left out too",
+            got=f"{files:,} of {files:,} that are not; the last: {result.last_error}",
+            hint="look at the files, with --dry-run",
+        )
 
 
 def _size(files: Sequence[Path]) -> int:
@@ -258,6 +275,7 @@ class _Job(NamedTuple):
             if self.config.on_bad_file == "fail" or is_rule_to_widen:
                 raise
             self.result.bad_files += 1
+            self.result.last_error = f"{name}: {error.rule}"
             _leave_out(change, name, error)
             if self.join is not None:
                 self.join.withdraw(name)
