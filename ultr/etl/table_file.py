@@ -58,7 +58,11 @@ class TableFile:
         if self._file is None:
             self._path = self._change.new_file(self._table)
             self._file = pq.ParquetWriter(
-                self._path, self._schema, compression="zstd", use_dictionary=self._repeating()
+                self._path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=self._repeating(),
+                write_statistics=self._ordered(),
             )
         group = pa.concat_tables(self._waiting)
         self._waiting = []
@@ -81,6 +85,10 @@ class TableFile:
             for field in self._schema
             if field.name not in _HARDLY_REPEAT
         ]
+
+    def _ordered(self) -> list[str]:
+        """Columns of which the least and the greatest value help a reader to skip rows."""
+        return [f.name for f in self._schema if not pa.types.is_nested(f.type)]
 
     def close(self) -> None:
         """Write what waits, and make the file part of the table.
