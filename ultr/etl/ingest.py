@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,20 +22,16 @@ from ultr.etl.ingest_config import JOINED, IngestConfig
 from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
 from ultr.etl.privacy import Privacy, read_salt
+from ultr.etl.readings import Mark, Reading, Readings
 from ultr.etl.sources import source_name
 from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
-from ultr.logs.ahead import ahead
-from ultr.logs.chunk import Chunk
 from ultr.progress import Advance, progress
 
 __all__ = ["IngestConfig", "ingest"]
 
 TABLES = (*WRITTEN, "unattached")
 """Tables whose rows belong to a source."""
-
-CHUNKS_AHEAD = 1
-"""Parsed while an earlier chunk is written."""
 
 LEFT_OUT = "file left out: "
 """Before the rule that a bad file breaks, in its reject."""
@@ -200,9 +195,12 @@ def _ingest(
                     change, source, privacy, config, result, frozenset(detected), join, fresh
                 )
                 job.check_features(set(names.values()))
-                with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
+                with (
+                    progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance,
+                    job.readings(names) as readings,
+                ):
                     for path, name in names.items():
-                        job.ingest_file(path, name, advance)
+                        job.ingest_file(path, name, readings, advance)
                 if named_for is None:
                     _check_any(result, len(names))
                 if join is not None:
@@ -231,7 +229,7 @@ def _size(files: Sequence[Path]) -> int:
     return sum(p.stat().st_size for p in files if p.exists())
 
 
-def _mark(path: Path, source: Source, config: IngestConfig) -> dict[str, Any]:
+def _mark(path: Path, source: Source, config: IngestConfig) -> Mark:
     """What tells a source from what it was: when it is the same, its rows are."""
     parts = source.parts(path)
     mark = {**mark_of(parts), "format": config.format, "mapping": source.mapping}
@@ -264,12 +262,22 @@ class _Job(NamedTuple):
         if names:
             manifest.meta["log_features"] = {"names": names}
 
-    def ingest_file(self, path: Path, name: str, advance: Advance) -> None:
+    def readings(self, names: Mapping[Path, str]) -> Readings:
+        """The files, as they are and as they are read."""
+        known = dict(self.change.manifest.sources)
+        return Readings(
+            names,
+            mark=lambda path: _mark(path, self.source, self.config),
+            is_wanted=lambda path, mark: not is_same(known.get(names[path]), mark),
+            read=self.source.read,
+        )
+
+    def ingest_file(self, path: Path, name: str, readings: Readings, advance: Advance) -> None:
         """Read a file that is new or changed; leave out a bad one where that was asked for."""
         change = self.change
         ids = dict(change.manifest.ids)
         try:
-            self._ingest_file(path, name, advance)
+            self._ingest_file(path, name, readings.open(path), advance)
         except DataError as error:
             is_rule_to_widen = isinstance(error, MixedIdsError) and error.column in self.detected
             if self.config.on_bad_file == "fail" or is_rule_to_widen:
@@ -281,12 +289,11 @@ class _Job(NamedTuple):
                 self.join.withdraw(name)
             change.manifest.ids = ids  # what a bad file looks like decides nothing
 
-    def _ingest_file(self, path: Path, name: str, advance: Advance) -> None:
+    def _ingest_file(self, path: Path, name: str, reading: Reading, advance: Advance) -> None:
         change, counts = self.change, Counts()
-        mark = _mark(path, self.source, self.config)
-        known = change.manifest.sources.get(name)
-        if known is not None and is_same(known, mark):
-            known |= mark
+        mark, chunks = reading
+        if chunks is None:
+            change.manifest.sources[name] |= mark
             advance(path.stat().st_size)
             return
         if self.join is not None:
@@ -294,13 +301,9 @@ class _Job(NamedTuple):
         for kind in TABLES:
             change.remove(kind, lambda f: f.matches(source=name))
         counts.begin(path)
-        # A thread decompresses, one parses, and this one writes.
-        chunks = ahead(_generated(self.source.read(path)), depth=CHUNKS_AHEAD)
+        # A thread decompresses, one parses, this one gives ids, and one for each table encodes.
         keeps_text = not self.privacy.no_text
-        with (
-            contextlib.closing(chunks),
-            ChunkWriter(change, source=name, keeps_text=keeps_text) as writer,
-        ):
+        with ChunkWriter(change, source=name, keeps_text=keeps_text) as writer:
             for chunk in map(self.privacy.applied, chunks):
                 writer.write(chunk)
                 if self.join is not None:
@@ -321,10 +324,6 @@ class _Job(NamedTuple):
         self.fresh.add(name)
         if self.source.features:
             change.manifest.sources[name]["log_features"] = list(self.source.features)
-
-
-def _generated(chunks: Iterator[Chunk]) -> Generator[Chunk]:
-    yield from chunks
 
 
 def _leave_out(change: Commit, name: str, error: DataError) -> None:

@@ -17,7 +17,7 @@ from ultr.etl.events import distinct_hashes, hashes, read_files
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.replace import COLUMNS, as_rows
 from ultr.etl.session_files import Changed
-from ultr.etl.shares import Hashes, shares, sorted_hashes, within
+from ultr.etl.shares import Hashes, merged, shares, sorted_hashes, within
 from ultr.etl.yandex_clicks import attach, unattached
 from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
@@ -122,14 +122,14 @@ class YandexJoin:
             np.concatenate([np.empty(0, np.uint64), *(c.to_numpy() for c in self._chunks)]),
             return_counts=True,
         )
-        touched = np.union1d(new, sorted_hashes(self._gone))
+        touched = merged(new, sorted_hashes(self._gone))
         old = [
             found.filter(pl.Series(within(found, touched)))
             for table in ("sessions", "events")
             for f in self._files(table, self._old)
             for found in [distinct_hashes(self._change, f, "session_id")]
         ]
-        scattered = np.union1d(new[times > 1], sorted_hashes(old))
+        scattered = merged(new[times > 1], sorted_hashes(old))
         self._changed = len(scattered)
         return scattered
 
