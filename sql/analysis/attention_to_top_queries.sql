@@ -1,4 +1,4 @@
--- Purpose: where people click for the most frequent queries: at the top only, or further down?
+-- Purpose: how far down the page people click for the most frequent queries, and their share.
 -- Parameters:
 --   $top = 20: how many queries to give
 -- Columns:

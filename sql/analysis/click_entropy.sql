@@ -6,7 +6,7 @@
 --   query: its text, or its key where the log has no text
 --   clicks: documents clicked
 --   documents_clicked: distinct documents clicked
---   entropy_bits: 0 where all clicks go to one document; log2 of the documents if all get as many
+--   entropy_bits: 0 where all clicks go to one document, log2 of the documents if all get as many
 --   top_document_share: share of the clicks that the most clicked document gets
 
 with shown as (

@@ -1,4 +1,4 @@
--- Purpose: click-through rate by bias context and rank: does the curve depend on the context?
+-- Purpose: click-through rate by bias context and rank, to see whether it changes the curve.
 -- Parameters:
 --   $period = null: only this period
 -- Columns:

@@ -13,6 +13,11 @@ with shown as (
     select * from exposures
 ),
 
+collapsed as (
+    -- As many queries and periods as exposures have, in a tenth of the rows.
+    select * from lists
+),
+
 by_position as (
     select
         period,
@@ -47,7 +52,7 @@ query_periods as (
     select distinct
         period,
         query_id
-    from shown
+    from collapsed
 ),
 
 first_seen as (

@@ -12,7 +12,7 @@ with collapsed as (
 ),
 
 final as (
-    -- (sum w)² / n <= sum w² <= (sum w)², for n weights above 0; a little more for rounding.
+    -- (sum w)² / n <= sum w² <= (sum w)², for n weights above 0, a little more for rounding.
     select
         bucket,
         period,

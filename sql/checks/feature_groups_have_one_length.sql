@@ -21,7 +21,7 @@ by_group as (
 
 final as (
     select * from by_group
-    where shortest is distinct from longest
+    where shortest is null or shortest != longest
 )
 
 select * from final

@@ -99,19 +99,17 @@ def command(
         _check(lake)
     elif attach is not None:
         _attach(lake, attach, run_folders)
-    elif not asked and sys.stdin is not None and sys.stdin.isatty():
+    elif not asked and not out and sys.stdin is not None and sys.stdin.isatty():
         _prompt(lake, run_folders, allow_files=allow_files)
     else:
-        from ultr.config import split_assignments
+        from ultr.sql.named import parameter_values
         from ultr.sql.output import write_query
 
-        # As text, which DuckDB casts to what it stands beside: a number may be meant as a key.
-        texts = split_assignments(parameters, option="--param")
         write_query(
             lake,
             None if name else statement or _from_standard_input(),
             name=name,
-            given={name: None if text == "null" else text for name, text in texts.items()},
+            given=parameter_values(parameters, option="--param"),
             form=form,
             out=out,
             runs=_runs(lake, run_folders),

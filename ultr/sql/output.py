@@ -20,7 +20,7 @@ from ultr.errors import UsageError
 from ultr.lake import Lake, open_lake
 from ultr.results import replacing
 from ultr.sql.connection import connect, explained, run
-from ultr.sql.named import load
+from ultr.sql.named import Named, load
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -65,7 +65,7 @@ def write_query(
     with explained(connection, parameters):
         relation = run(connection, text, parameters)
         if named is not None:
-            _warn_of_empty(opened, connection.get_table_names(text))
+            _warn_of_empty(opened, named)
         write(relation, form=chosen, out=out)
 
 
@@ -77,10 +77,10 @@ _FILLED_BY = {
 }
 
 
-def _warn_of_empty(lake: Lake, tables: set[str]) -> None:
+def _warn_of_empty(lake: Lake, query: Named) -> None:
     """Say why a named query may have nothing to tell; a count of 0 is not always a finding."""
     for table, command in _FILLED_BY.items():
-        if table in tables and not lake.rows(table):
+        if table in query.reads and not lake.rows(table):
             sys.stderr.write(f"no {table} in the lake yet: {command} makes them\n")
 
 

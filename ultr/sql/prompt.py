@@ -10,12 +10,11 @@ from pathlib import Path
 
 import duckdb
 
-from ultr.config import split_assignments
 from ultr.errors import UltrError, UsageError
 from ultr.sql.catalog import catalog
 from ultr.sql.connection import explained, run, view_names
 from ultr.sql.describe import names_text, schema_text, views_text
-from ultr.sql.named import load, named_queries
+from ultr.sql.named import load, named_queries, parameter_values
 from ultr.sql.output import write
 
 HELP = """\
@@ -92,7 +91,7 @@ def command(connection: duckdb.DuckDBPyConnection, text: str) -> None:
             _print(schema_text(name))
         case [".run", name, *values]:
             named = load(name)
-            parameters = named.bind(split_assignments(values, option=".run NAME"))
+            parameters = named.bind(parameter_values(values, option=".run NAME"))
             with explained(connection, parameters):
                 write(run(connection, named.sql, parameters), form="table")
         case _:

@@ -1,8 +1,8 @@
 """Finished training runs as tables beside a lake's views.
 
-A folder given as `--runs` is a run, or holds runs at any depth; `ultr sql` without one
-takes the folder `runs` beside the lake if it is there. A run that did not finish has no `summary.json` and is left
-out. The metrics of its queries are there once
+A folder given as `--runs` is a run, or holds runs at any depth; `ultr sql` without one takes the
+folder `runs` beside the lake if it is there. A run that did not finish has no `summary.json` and is
+left out. The metrics of its queries are there once
 `ultr evaluate --run RUN --lake LAKE --per-query RUN/per_query.parquet` has written them.
 """
 
