@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "fit ranker and propensities together (DLA), or a baseline",
     "score": "scores of a run for a lake or a feature file",
     "evaluate": "nDCG, ERR, MRR, click likelihood, propensity error",
+    "diagnose": "is the log fit for it: quality, identifiability, bias by rank",
     "sql": "ask the lake: a SELECT, or a named query",
     "simulate": "clicks with planted position bias, as raw logs",
     "demo": "the whole way on generated clicks, with a picture",
