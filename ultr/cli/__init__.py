@@ -23,6 +23,8 @@ COMMANDS = {
     "score": "scores of a run for a lake or a feature file",
     "evaluate": "nDCG, ERR, MRR, click likelihood, propensity error",
     "compare": "two or more runs on the same queries, with intervals and p-values",
+    "diagnose": "is the log fit for it: quality, identifiability, bias by rank",
+    "report": "one HTML page of a run: curves, metrics, diagnosis",
     "sql": "ask the lake: a SELECT, or a named query",
     "simulate": "clicks with planted position bias, as raw logs",
     "demo": "the whole way on generated clicks, with a picture",
