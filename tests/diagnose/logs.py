@@ -37,9 +37,7 @@ def chunk_of(query, document, click, *, position=None, context=None, window=None
         "query": np.repeat(query, k),
         "document": document.reshape(-1) + 1000 * np.repeat(query, k),
         "position": np.tile(np.arange(1, k + 1), s) if position is None else position.reshape(-1),
-        "context": np.zeros(s * k)
-        if context is None
-        else np.broadcast_to(context, (s, k)).reshape(-1),
+        "context": np.broadcast_to(0 if context is None else context, (s, k)).reshape(-1),
         "window": np.zeros(s * k) if window is None else np.repeat(window, k),
         "impressions": np.ones(s * k),
         "clicks": click.reshape(-1),

@@ -17,12 +17,12 @@ from ultr.lake import create_lake, open_lake
 QUICK = DiagnoseConfig(replicates=40, weak_impressions=100)
 
 
-def columns(query, document):
+def columns(query, _document):
     rng = np.random.default_rng(0)
     return rng.normal(size=(len(query), 3)).astype(np.float32)
 
 
-def test_a_log_with_swaps(simulated, tmp_path):
+def test_a_log_with_swaps(simulated):
     found = ultr.diagnose(simulated(features=columns), config=QUICK)
     assert found.state == "swaps"
     assert found.finding("identifiability").severity == "ok"

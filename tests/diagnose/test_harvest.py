@@ -36,7 +36,7 @@ def test_intervals_cover_planted_examination(seed):
     assert (found.high - found.low)[1:].min() > 0
 
 
-def exact(positions, theta, n):
+def exact(theta, n):
     """Exposures without noise: a document of relevance r, n[k] times at rank k, clicked n·θ·r."""
     rng = np.random.default_rng(1)
     relevance = rng.uniform(0.1, 0.9, len(n))
@@ -48,7 +48,7 @@ def exact(positions, theta, n):
 def test_the_weights_of_both_sides_are_equal_and_harmonic():
     theta = np.array([1.0, 0.5])
     n = np.tile([100.0, 10.0], (40, 1))
-    shown, clicks = exact(2, theta, n)
+    shown, clicks = exact(theta, n)
     h = shown.prod(1) / shown.sum(1)
     rate = clicks / shown
     harmonic = np.stack([h, h * rate[:, 0], h * rate[:, 1]], axis=-1).sum(0)

@@ -41,9 +41,8 @@ def test_the_auc_is_high_where_features_rank_and_half_where_they_do_not():
 def test_the_auc_is_that_of_queries_the_discriminator_has_not_seen():
     rng = np.random.default_rng(1)
     sample = ranked(rng, queries=60, noise=1e6)
-    noise = sample._replace(
-        features=rng.normal(size=(300, 150))
-    )  # enough to learn 60 queries by heart
+    # Enough of them to learn 60 queries by heart.
+    noise = sample._replace(features=rng.normal(size=(300, 150)))
     assert max(rank_auc(noise).values()) < 0.75
 
 
