@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.diagnose.about_log import percent
-from ultr.diagnose.bootstrap import Curve
+from ultr.diagnose.bootstrap import FEW_QUERIES, Curve, with_data
 from ultr.diagnose.counts import Counts
 from ultr.diagnose.drift import Z, greatest_change
 from ultr.diagnose.finding import Finding, Severity, missing
@@ -16,9 +16,6 @@ from ultr.diagnose.randomised import MOST_ERROR, Fixed
 from ultr.diagnose.randomised import Z as Z_SHUFFLED
 from ultr.diagnose.result import State, at
 from ultr.diagnose.weights import MAX_WEIGHT, effective_sample_size
-
-FEW_GROUPS = 20
-"""Fewer queries than this say little about how much a figure would vary with other queries."""
 
 _USE = "ultr train --method ipw --propensities DIR/propensities_{name}.parquet (with --out DIR)"
 
@@ -59,23 +56,25 @@ def about_harvesting(curve: Curve, ctr: Curve, state: State, counts: Counts) -> 
         )
     last = int(known[-1])
     left_out = sorted(set(shown.tolist()) - set(known.tolist()))
-    queries = int((counts.swaps[..., 0].sum(1) > 0).sum())
+    queries = with_data(counts.swaps)
     words = (
         f"From documents seen at several ranks, rank {last} is looked at "
         f"{at(curve, last)} times as often as rank {known[0]}; click rates alone would say "
         f"{ctr.propensity[last - 1]:.2f}."
     )
     numbers = {"ranks": len(known), "queries_or_groups": queries}
-    if queries < FEW_GROUPS:
-        words += f" Only {queries} queries tell: the interval is not to be trusted."
+    if queries < FEW_QUERIES:
+        words += f" Fewer than {FEW_QUERIES} queries have such documents: no interval is given."
     if left_out:
         advice = (
             f"ranks {', '.join(map(str, left_out))} stay unknown: leave them out of the log's "
             "pages, or swap results there, before inverse weighting"
         )
         return Finding("harvesting", "warning", words, advice, numbers)
-    severity: Severity = "ok" if state == "swaps" and queries >= FEW_GROUPS else "warning"
-    return Finding("harvesting", severity, words, _USE.format(name="all_pairs"), numbers)
+    if state != "swaps" or queries < FEW_QUERIES:
+        advice = "collect more swaps before this curve is used as inverse weights"
+        return Finding("harvesting", "warning", words, advice, numbers)
+    return Finding("harvesting", "ok", words, _USE.format(name="all_pairs"), numbers)
 
 
 def about_randomisation(curve: Curve | None, fixed: Fixed | None, *, is_told: bool) -> Finding:

@@ -175,6 +175,12 @@ def _eager(pages: Pages) -> Finding:
 
 
 def _gaps(pages: Pages) -> Finding:
+    if pages.impressions == pages.pages:
+        return missing(
+            "position_gaps",
+            "every page of the log holds one result.",
+            advice="if a page showed more, map what its rows share to page",
+        )
     share = pages.with_gaps / max(pages.pages, 1)
     severity = _grade(share, note=0.01, warning=0.5, problem=2.0)
     return Finding(

@@ -119,6 +119,13 @@ def _identifiability(graph: Graph, state: State, *, config: DiagnoseConfig) -> F
             "is extrapolation and as good as the features are."
         )
         return Finding("identifiability", "warning", words, _repair(graph, config), numbers)
+    if len(graph.components()) == 1:
+        words = (
+            f"Swaps connect all {len(graph.nodes)} ranks, but not with "
+            f"{config.weak_impressions:,} impressions along the way, and features do not help: the "
+            "curve is known as far as the intervals of `harvesting` say, and no further."
+        )
+        return Finding("identifiability", "warning", words, _repair(graph, config), numbers)
     words = (
         f"{apart}, and features do not bridge them either: what a method says about bias between "
         "the groups is not in the log."
@@ -210,7 +217,8 @@ def _overlap(auc: Auc, state: State, *, config: DiagnoseConfig) -> Finding:
     apart = [f"{k} and {m}" for (k, m), v in auc.items() if v >= config.overlap_auc]
     words = (
         f"Features tell the documents of two ranks apart with an AUC of {least:.2f} to {most:.2f} "
-        f"(0.5: the same kind of document at both; 1: nothing in common; most apart: ranks {a} and {b})."
+        f"(0.5: the same kind of document at both; 1: nothing in common; most "
+        f"apart: ranks {a} and {b})."
     )
     if not apart:
         return Finding("feature_overlap", "ok", words, "", numbers)
@@ -218,7 +226,8 @@ def _overlap(auc: Auc, state: State, *, config: DiagnoseConfig) -> Finding:
         "feature_overlap",
         "note" if state == "swaps" else "warning",
         words,
-        f"do not read bias between ranks that share no documents ({', '.join(apart[:_SHOWN])}) "
+        f"do not read bias between ranks that share no documents ({', '.join(apart[:_SHOWN])}"
+        f"{f' and {len(apart) - _SHOWN} more' if len(apart) > _SHOWN else ''}) "
         "out of features alone",
         numbers,
     )

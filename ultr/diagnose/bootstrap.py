@@ -19,8 +19,8 @@ class Curve:
 
     Args:
         propensity: `[K]` of ranks 1 to K.
-        low: `[K]` lower ends.
-        high: `[K]` upper ends.
+        low: `[K]` lower ends; NaN with fewer than `FEW_QUERIES` queries.
+        high: `[K]` upper ends, likewise.
         sd_log: `[K]` standard deviation of the logarithm over replicates.
     """
 
@@ -35,8 +35,16 @@ class Curve:
         return np.flatnonzero(np.nan_to_num(self.propensity) > _LEAST) + 1
 
 
+FEW_QUERIES = 20
+"""Fewer queries say too little about how a figure would vary with others: no interval is given."""
+
 _LEAST = 1e-9
 """Below: no click at that rank."""
+
+
+def with_data(sums: Floats) -> int:
+    """How many queries, or groups of them, have anything in `sums` `[G, ...]`."""
+    return int(np.count_nonzero(sums.reshape(len(sums), -1).any(1)))
 
 
 def resample(sums: Floats, *, replicates: int, seed: int) -> Floats:
@@ -66,10 +74,12 @@ def curve(
         seed: of the draws.
     """
     point = estimate(sums.sum(0)[None])[0]
+    low, high, spread = (np.full(len(point), np.nan) for _ in range(3))
+    if with_data(sums) < FEW_QUERIES:
+        return Curve(point, low, high, spread)
     draws = estimate(resample(sums, replicates=replicates, seed=seed))
     tail = (1 - COVERAGE) / 2
     is_known = np.isfinite(point)
-    low, high, spread = (np.full(len(point), np.nan) for _ in range(3))
     if is_known.any():
         kept = draws[:, is_known]
         low[is_known], high[is_known] = np.nanquantile(kept, (tail, 1 - tail), axis=0)

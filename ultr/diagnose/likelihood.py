@@ -19,6 +19,7 @@ Index = NDArray[np.integer[Any]]
 _FIXED_POINT, _NEWTON = 40, 40
 _TOLERANCE = 1e-8
 _RIDGE = 1e-9
+_TRACE = 1e-7
 _HIGHEST = np.log(1 - 1e-9)
 
 
@@ -74,7 +75,8 @@ def _newton(
     gradient, curvature = [], []
     for side, node in enumerate((upper, lower)):
         p = np.exp(np.minimum(a[:, node] + b, _HIGHEST))
-        misses = np.maximum(weight - clicks[..., side], 0.0)
+        # Where every look is a click, the maximum is at the border: a trace of a miss keeps off it.
+        misses = np.maximum(weight - clicks[..., side], _TRACE * weight)
         gradient.append(clicks[..., side] - misses * p / (1 - p))
         curvature.append(misses * p / (1 - p) ** 2)
     (g1, g2), (d1, d2) = gradient, curvature

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ultr.diagnose.bootstrap import Curve
 from ultr.diagnose.counts import Counts
 from ultr.diagnose.swaps import POSITION_BITS
 
@@ -15,8 +16,27 @@ Floats = NDArray[np.float64]
 Z = 3.0
 """Standard errors up to which a correlation may be chance."""
 
+_Z95 = 1.959964
+
 MOST_ERROR = 0.02
 """Standard error of the correlation above which it says too little."""
+
+
+def binomial(shown: Floats, rates: Curve) -> Curve:
+    """Intervals of `click_rates` as if impressions were independent (Katz et al. 1978).
+
+    For logs of too few queries to resample, such as those of recommenders, which have one.
+
+    Args:
+        shown: `[K, 2]` impressions and clicks.
+        rates: the curve without intervals.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = 1 / shown[:, 1] - 1 / shown[:, 0]
+        sd = np.sqrt(spread + spread[0])
+    sd[0] = 0.0
+    low, high = (rates.propensity * np.exp(s * _Z95 * sd) for s in (-1, 1))
+    return Curve(rates.propensity, low, high, sd)
 
 
 class Fixed(NamedTuple):

@@ -84,10 +84,14 @@ class Diagnosis:
             for k in curve.known.tolist():
                 values = (curve.propensity[k - 1], curve.low[k - 1], curve.high[k - 1])
                 names = (f"{name}@{k}", f"{name}@{k}_low", f"{name}@{k}_high")
-                out |= {n: round(float(v), 6) for n, v in zip(names, values, strict=True)}
+                out |= {n: _rounded(v) for n, v in zip(names, values, strict=True)}
         for k, (impressions, clicks) in self.shown.items():
             out[f"ctr@{k}"] = round(clicks / impressions, 6) if impressions else None
         return out
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
 
 
 def at(curve: Curve, position: int) -> str:
@@ -100,4 +104,6 @@ def at(curve: Curve, position: int) -> str:
     """
     k = position - 1
     value, low, high = (float(v[k]) for v in (curve.propensity, curve.low, curve.high))
-    return "unknown" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    if np.isnan(value):
+        return "unknown"
+    return f"{value:.2f}" if np.isnan(low) else f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -21,7 +21,7 @@ from ultr.diagnose.about_curves import (
 from ultr.diagnose.about_log import about_log
 from ultr.diagnose.about_model import about_policy, about_residuals
 from ultr.diagnose.about_swaps import about_swaps, context_graph, position_graph, state_of
-from ultr.diagnose.bootstrap import Curve, curve
+from ultr.diagnose.bootstrap import FEW_QUERIES, Curve, curve, with_data
 from ultr.diagnose.config import DiagnoseConfig
 from ultr.diagnose.counts import Counts, count
 from ultr.diagnose.features import sample
@@ -30,7 +30,7 @@ from ultr.diagnose.harvest import ESTIMATES, all_pairs
 from ultr.diagnose.overlap import rank_auc
 from ultr.diagnose.policy import strength
 from ultr.diagnose.quality import count_pages
-from ultr.diagnose.randomised import click_rates, fixed_ranks
+from ultr.diagnose.randomised import binomial, click_rates, fixed_ranks
 from ultr.diagnose.residuals import read_residuals
 from ultr.diagnose.result import Curves, Diagnosis, State
 from ultr.errors import DataError
@@ -99,6 +99,8 @@ def _curves(counts: Counts, *, config: DiagnoseConfig) -> Curves:
     }
     shown = counts.shown.sum(0)
     ctr = fit(shown, click_rates)
+    if with_data(shown) < FEW_QUERIES:
+        ctr = binomial(shown.sum(0), ctr)
     estimates = {name: fit(counts.swaps, estimate) for name, estimate in by_name.items()}
     estimates = {name: c for name, c in estimates.items() if len(c.known) > 1}
     fixed = fixed_ranks(counts)

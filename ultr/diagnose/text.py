@@ -12,7 +12,7 @@ _WIDTH = 100
 _STATES = {
     "swaps": "swaps: documents seen at several ranks connect them",
     "features only": "features only: no swaps connect the ranks, similar documents do",
-    "none": "none: nothing in the log connects the ranks",
+    "none": "none: too little in the log connects the ranks",
     "unknown": "unknown: what it takes to tell is missing",
 }
 
@@ -57,6 +57,6 @@ def _table(found: Diagnosis) -> Iterator[str]:
     for k, (n, clicks) in found.shown.items():
         rows.append([str(k), f"{n:,}", f"{clicks / n:.4f}", *(at(c, k) for c in curves.values())])
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield "  relative to the first rank, with 95% intervals over queries:"
+    yield "  relative to the first rank, with 95% intervals:"
     for row in (heads, *rows):
         yield "  " + "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
