@@ -87,8 +87,9 @@ def main() -> None:
         return
     path = Path(__file__).parent / "results" / "sql.json"
     out: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    given = " ".join("DIR" if Path(a).is_absolute() else a for a in sys.argv[1:])
+    command = f"python tests/benchmarks/sql.py {given}".strip()
     out |= {
-        "command": "python tests/benchmarks/sql.py",
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "cores": len(os.sched_getaffinity(0)),
         "versions": {p: version(p) for p in ("duckdb", "pyarrow")},
@@ -96,8 +97,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.scratch) as folder:
         for kind in chosen.logs:
             known = out.get(kind)
+            # Kinds that were measured apart stand together, each with its command.
             found = run_log(kind, Path(folder), chosen)
-            # Kinds that were measured apart stand together.
+            found |= {f"{k} command": command for k in chosen.kinds}
             out[kind] = (known if isinstance(known, dict) else {}) | found
     path.write_text(json.dumps(out, indent=1) + "\n")
 
