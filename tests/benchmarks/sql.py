@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/benchmarks/sql.py
 
-Other lakes and kinds by `--logs` and `--kinds`. The logs are those of `lists.py`: head-heavy (100,000 queries) and tail-heavy (5,000,000 queries,
+The logs are those of `lists.py`: head-heavy (100,000 queries) and tail-heavy (5,000,000 queries,
 hardly a page twice, so that `exposures` is nearly as long as the log). Each query is a process of
 its own with the files in the page cache; the best of `--repeats` counts. `cpu_seconds` are those of
 all threads together, which other work on the machine disturbs less than `seconds`; `load` is how
