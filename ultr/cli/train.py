@@ -16,7 +16,11 @@ from ultr.config import parse_assignments, read_toml, typed_values
 @click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML with settings.")
 @click.option("--method", type=click.Choice(["dla", "naive", "ipw"]), help="[default: dla]")
-@click.option("--ranker", type=click.Choice(["mlp", "linear", "table"]), help="[default: mlp]")
+@click.option(
+    "--ranker",
+    type=click.Choice(["mlp", "linear", "table", "dcn", "setrank"]),
+    help="[default: mlp]",
+)
 @click.option(
     "--propensities", type=click.Path(path_type=Path), help="For ipw: Parquet or truth.json."
 )
@@ -42,6 +46,7 @@ def command(
     Examples:
       ultr train --lake lake --run runs/dla
       ultr train --lake lake --run runs/ipw --method ipw --propensities sim/truth.json
+      ultr train --lake lake --run runs/set --set 'ranker={"kind":"setrank","blocks":2}'
       ultr train --lake lake --run runs/wide --set hidden=[512,256,128] --set ranker_rate=3e-4
     """
     from ultr.train import TrainConfig, train_lake

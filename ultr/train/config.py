@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ultr.errors import UsageError
-from ultr.model import MLP, Linear, RankerSpec, TableRanker
+from ultr.model import DCN, KINDS, MLP, RankerSpec, as_spec, kind_of, spec_to_json
 
 Method = Literal["dla", "naive", "ipw"]
 
-_RATE = {"mlp": 3e-3, "linear": 1e-2, "table": 3e-2}
+_RATE = {
+    "mlp": 3e-3, "linear": 1e-2, "table": 3e-2, "dcn": 3e-3, "setrank": 3e-3, "custom": 3e-3,
+}  # fmt: skip
 # The table ranker overfits within a few passes; it has no shared weights that come late.
-_MIN_STEPS = {"mlp": 160, "linear": 160, "table": 1}
-_DECAYS = {"mlp": (3.0, 10.0), "linear": (1e-2,), "table": (1e-2,)}
+_MIN_STEPS = {"table": 1}
+_DECAYS = {"linear": (1e-2,), "table": (1e-2,)}
 
 Rule = tuple[Callable[[float], bool], str]
 
@@ -48,16 +50,19 @@ class TrainConfig:
             weights by the propensities given.
         correction: of DLA, `offset` (default: wins or draws in nearly every measured cell and has
             no inverse weights to explode) or `weights` (the paper's).
-        ranker: mlp, linear, or table (one score per query-document pair, needs no features).
-        hidden: widths of the MLP's hidden layers.
+        ranker: mlp, linear, dcn (feature crosses), setrank (attends over the query's documents) or
+            table (one score per query-document pair, needs no features); for other settings of
+            theirs a mapping such as `{"kind": "setrank", "blocks": 2}`; in Python also a
+            description (`ultr.SetRank(blocks=2)`) or a class that makes a Flax NNX module.
+        hidden: widths of the hidden layers of the mlp and the dcn, where `ranker` is a name.
         propensities: for ipw, a Parquet file with `position, propensity`, or a truth.json.
         ranker_rate: AdamW learning rate of the ranker; None takes the measured one of the ranker.
         propensity_rate: Adam learning rate of the propensity model. Much faster than the ranker's
             on purpose: at equal rates the ranker absorbs the position bias.
         weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
             by held-out clicks.
-        is_refitted: for DLA with an MLP, learn the propensities jointly first, then fit the ranker
-            with them held still (`ultr.train.phases` says why).
+        is_refitted: for DLA with a flexible ranker, learn the propensities jointly first, then fit
+            the ranker with them held still (`ultr.train.phases` says why).
         clip_norm: bound on the global norm of each tower's gradient.
         max_weight: bound on inverse propensities and inverse relevances.
         weighting: what a query counts for: its `session`s, `query` (all alike), or `sqrt`.
@@ -75,7 +80,7 @@ class TrainConfig:
 
     method: Method = "dla"
     correction: Literal["offset", "weights"] = "offset"
-    ranker: Literal["mlp", "linear", "table"] = "mlp"
+    ranker: str | dict[str, Any] | RankerSpec = "mlp"
     hidden: tuple[int, ...] = (64, 32)
     propensities: Path | None = None
     ranker_rate: float | None = None
@@ -103,7 +108,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and is_in_range(value)):
                 raise _out_of_range(name, rule, value)
-        if self.ranker == "mlp" and not all(width >= 1 for width in self.hidden):
+        object.__setattr__(self, "ranker", self._normalised())
+        if not all(width >= 1 for width in self.hidden):
             raise _out_of_range("hidden", "widths of at least 1", list(self.hidden))
         if (self.method == "ipw") != (self.propensities is not None):
             raise UsageError(
@@ -112,30 +118,59 @@ class TrainConfig:
                 hint="ultr train --method ipw --propensities truth.json",
             )
 
+    def _normalised(self) -> str | RankerSpec:
+        """One way to say each ranker, so that equal settings are equal."""
+        spec = as_spec(self.ranker)
+        if isinstance(self.ranker, str):
+            return self.ranker
+        if isinstance(spec, MLP | DCN):
+            object.__setattr__(self, "hidden", spec.hidden)
+        kind = kind_of(spec)
+        is_default = kind in KINDS and spec == _spec(kind, self.hidden)
+        return kind if is_default else spec
+
+    @property
+    def kind(self) -> str:
+        """The name of the ranker; `custom` for one of the user's own."""
+        return kind_of(self.ranker_spec())
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether the ranker reads features and is more than a weighted sum of them."""
+        return self.ranker_spec().reads == "features" and self.kind != "linear"
+
     @property
     def rate(self) -> float:
         """The ranker's learning rate."""
-        return _RATE[self.ranker] if self.ranker_rate is None else self.ranker_rate
+        return _RATE[self.kind] if self.ranker_rate is None else self.ranker_rate
 
     @property
     def decays(self) -> tuple[float, ...]:
         """The ranker's weight decay, or those to choose among."""
-        return _DECAYS[self.ranker] if self.weight_decay is None else (self.weight_decay,)
+        chosen = _DECAYS.get(self.kind, (3.0, 10.0))
+        return chosen if self.weight_decay is None else (self.weight_decay,)
 
     @property
     def first_step(self) -> int:
         """Steps before a state may be selected."""
-        return _MIN_STEPS[self.ranker] if self.min_steps is None else self.min_steps
+        return _MIN_STEPS.get(self.kind, 160) if self.min_steps is None else self.min_steps
 
     def ranker_spec(self) -> RankerSpec:
         """The ranker that `ranker` and `hidden` describe."""
-        match self.ranker:
-            case "mlp":
-                return MLP(self.hidden)
-            case "linear":
-                return Linear()
-            case "table":
-                return TableRanker()
+        return _spec(self.ranker, self.hidden)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as `config.json` keeps them; a ranker of one's own by name only."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not isinstance(self.ranker, str):
+            values["ranker"] = spec_to_json(self.ranker_spec())
+        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+
+def _spec(ranker: object, hidden: tuple[int, ...]) -> RankerSpec:
+    if ranker in ("mlp", "dcn"):
+        return as_spec({"kind": ranker, "hidden": hidden})
+    return as_spec(ranker)
 
 
 def _out_of_range(name: str, rule: str, value: object) -> UsageError:

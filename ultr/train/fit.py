@@ -19,7 +19,7 @@ from ultr.data import Lists, load_lists
 from ultr.data.lists import Ints
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
-from ultr.model import RankerSpec
+from ultr.model import RankerSpec, as_spec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
@@ -58,6 +58,8 @@ def fit(
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
+    if "ranker" in settings:
+        settings["ranker"] = as_spec(settings["ranker"])
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
     if spec.reads == "row":
@@ -72,7 +74,7 @@ def fit(
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     _claim(root, overwrite=overwrite)
     _write_json(root / "config.json", {
-        "settings": _plain(chosen),
+        "settings": chosen.to_json(),
         "reads": spec.reads,
         "n_features": data.n_features,
         "n_documents": data.n_documents,
@@ -98,7 +100,7 @@ def fit(
             on_epoch=record,
         )
     _save(root, fitted, data=data, spec=spec, positions=_positions(training))
-    return open_run(root)
+    return open_run(root, ranker=spec)
 
 
 def train_lake(
@@ -225,11 +227,6 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, position
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
     })  # fmt: skip
-
-
-def _plain(config: TrainConfig) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

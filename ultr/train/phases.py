@@ -85,7 +85,7 @@ def train_method(
             for decay in chosen.decays
         ]
 
-    if not (config.method == "dla" and config.ranker == "mlp" and config.is_refitted):
+    if not (config.method == "dla" and config.is_flexible and config.is_refitted):
         given = log_propensity
         return _best(phase(config.method, config, given, is_frozen=config.method != "dla"))
     mlp = replace(config, weight_decay=_JOINT_DECAY)
@@ -94,7 +94,7 @@ def train_method(
         min_steps=max(config.first_step, _LINEAR_STEPS),
     )  # fmt: skip
     (simple,), (flexible,) = (
-        phase(f"joint, {c.ranker}", c, None, is_frozen=False) for c in (linear, mlp)
+        phase(f"joint, {c.kind}", c, None, is_frozen=False) for c in (linear, mlp)
     )
     is_better = explains_better(flexible.query_nll, simple.query_nll, _clicks(held_out))
     chosen = flexible if is_better else simple

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ultr.config import from_mapping
 from ultr.errors import DataError, UsageError
+from ultr.model import as_spec
 from ultr.train.config import TrainConfig
 from ultr.transform import Transform
 
@@ -52,8 +53,12 @@ class RunFiles:
     transform: Transform | None
 
 
-def read_run_files(root: Path) -> RunFiles:
+def read_run_files(root: Path, *, ranker: object = None) -> RunFiles:
     """Read the files of a finished run.
+
+    Args:
+        root: the run's folder.
+        ranker: the user's own, which no file can hold; needed where the run was trained with one.
 
     Raises:
         DataError: no run there, one that did not finish, or a damaged file.
@@ -68,7 +73,8 @@ def read_run_files(root: Path) -> RunFiles:
     config, summary = (_read_object(root / f"{n}.json") for n in ("config", "summary"))
     path = root / "config.json"
     with _whole(path):
-        settings = from_mapping(TrainConfig, config["settings"], where=str(path))
+        given = _with_ranker(config["settings"], ranker, root=root)
+        settings = from_mapping(TrainConfig, given, where=str(path))
         sizes = [int(config[name]) for name in _SIZES]
         reads = settings.ranker_spec().reads
         if config["reads"] != reads or min(sizes) < 0:
@@ -81,6 +87,23 @@ def read_run_files(root: Path) -> RunFiles:
         if len(transform.mean) != config["n_features"]:
             raise ValueError(f"{len(transform.mean)} features, not {config['n_features']}")
     return RunFiles(config, settings, summary, transform)
+
+
+def _with_ranker(settings: dict[str, Any], ranker: object, *, root: Path) -> dict[str, Any]:
+    """The settings with the user's own ranker in place of its name.
+
+    Nothing that a folder names is imported: the caller has to give it.
+    """
+    named = settings["ranker"]
+    if not (isinstance(named, dict) and named.get("kind") == "custom"):
+        return settings
+    if ranker is None:
+        raise DataError(
+            "a run with a ranker of your own is opened with that ranker",
+            got=f"{root} was trained with {named.get('name')}, and none was given",
+            hint="in Python: ultr.open_run(path, ranker=…), and give the run to evaluate or score",
+        )
+    return {**settings, "ranker": as_spec(ranker)}
 
 
 def read_run_table(root: Path, name: str) -> pa.Table:

@@ -107,9 +107,23 @@ def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.A
     """
     ranker = nnx.merge(model.graphs.ranker, params.ranker)
     propensity = nnx.merge(model.graphs.propensity, params.propensity)
-    scores = ranker(batch.inputs, batch.query, batch.where_document)
     at = jnp.where(batch.where, batch.document, 0)
-    return scores[at], propensity(batch.position), propensity.reference()
+    if scores_lists(ranker):
+        scores = list_scores(ranker, batch.inputs[at], batch.where)
+    else:
+        scores = ranker(batch.inputs, batch.query, batch.where_document)[at]
+    return scores, propensity(batch.position), propensity.reference()
+
+
+def scores_lists(ranker: Any) -> bool:
+    """Whether the ranker is to see one displayed list at a time."""
+    return getattr(ranker, "context", "query") == "list"
+
+
+def list_scores(ranker: Any, inputs: jax.Array, where: jax.Array) -> jax.Array:
+    """Scores `[L, K]` of documents `[L, K, F]`, each list by itself."""
+    query = jnp.zeros(where.shape[1], jnp.int32)
+    return jax.vmap(lambda x, w: ranker(x, query, w))(inputs, where)
 
 
 def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
