@@ -13,6 +13,7 @@ import ultr
 ROOT = Path(ultr.__file__).parent
 
 CORE = {
+    "ahead",
     "schema",
     "split",
     "errors",

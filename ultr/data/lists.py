@@ -93,11 +93,30 @@ class Lists:
         counts = np.bincount(self.doc_query, minlength=len(self.query_id))
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    def inputs(self) -> Floats:
-        """`[N, F]` transformed features: what the ranker sees."""
+    @cached_property
+    def query_clicks(self) -> NDArray[np.float64]:
+        """`[Q]` clicks of each query."""
+        per_list = self.clicks.sum(axis=1, dtype=np.float64)
+        clicks = np.bincount(self.list_query, per_list, minlength=len(self.query_id))
+        return clicks.astype(np.float64)
+
+    @cached_property
+    def position_clicks(self) -> NDArray[np.float64]:
+        """`[P]` clicks at each position from 1 to the lowest."""
+        at = self.position[self.where] - 1
+        clicks = np.bincount(at, self.clicks[self.where], minlength=self.max_position)
+        return clicks.astype(np.float64)
+
+    def inputs(self, rows: slice = slice(None)) -> Floats:
+        """`[N, F]` transformed features: what the ranker sees.
+
+        Args:
+            rows: only of these documents.
+        """
         if self.transform is None:
-            return self.features
-        return self.transform.apply(self.features, own=self.by_query)
+            return self.features[rows]
+        own = None if self.by_query is None else self.by_query[rows]
+        return self.transform.apply(self.features[rows], own=own)
 
     def select(self, lists: Bools) -> Lists:
         """The chosen lists, with only the documents they show and those documents' queries.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from ultr.ahead import ahead
 from ultr.errors import DataError
 from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate
@@ -26,7 +27,6 @@ from ultr.etl.privacy import Privacy, read_salt
 from ultr.etl.sources import source_name
 from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
-from ultr.logs.ahead import ahead
 from ultr.logs.chunk import Chunk
 from ultr.progress import Advance, progress
 

@@ -37,6 +37,8 @@ _RANGES: dict[str, Rule] = {
     "evaluation_steps": _A_COUNT,
     "min_steps": (lambda v: v >= 0, "at least 0"),
     "patience": _A_COUNT,
+    "batches_per_dispatch": _A_COUNT,
+    "memory_limit": _A_COUNT,
     "seed": (lambda v: 0 <= v < 2**32, "from 0 to below 2^32"),
 }
 
@@ -76,6 +78,14 @@ class TrainConfig:
             the measured one of the ranker.
         patience: evaluations without a better one before training ends.
         seed: of parameters and order.
+        features_dtype: of the features on the device: bfloat16 halves their memory and traffic, and
+            keeps 8 bits of a standardised value.
+        compute_dtype: of the ranker's arithmetic; parameters, losses and sums stay float32.
+        batches_per_dispatch: how long the device works on its own; between two dispatches are
+            progress and checkpoints.
+        memory_limit: bytes that lists and features may take while training; a lake above it is
+            trained on in groups of buckets, one loaded while the device works on the other. None is
+            half of the machine's memory.
     """
 
     method: Method = "dla"
@@ -97,6 +107,10 @@ class TrainConfig:
     min_steps: int | None = None
     patience: int = 6
     seed: int = 0
+    features_dtype: Literal["float32", "bfloat16"] = "float32"
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    batches_per_dispatch: int = 1024
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.

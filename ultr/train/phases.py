@@ -96,7 +96,7 @@ def train_method(
     (simple,), (flexible,) = (
         phase(f"joint, {c.kind}", c, None, is_frozen=False) for c in (linear, mlp)
     )
-    is_better = explains_better(flexible.query_nll, simple.query_nll, _clicks(held_out))
+    is_better = explains_better(flexible.query_nll, simple.query_nll, held_out.query_clicks)
     chosen = flexible if is_better else simple
     logits = chosen.params.propensity["logits"][...]
     spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
@@ -147,12 +147,6 @@ def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weig
         logits: `[P]` log propensities.
         max_weight: bound on the weights.
     """
-    weight = np.minimum(np.exp(logits[0] - logits), max_weight)
-    w = weight[np.maximum(data.position - 1, 0)]
-    clicks = np.where(data.where, data.clicks, 0.0)
+    clicks = data.position_clicks
+    w = np.minimum(np.exp(logits[0] - logits), max_weight)[: len(clicks)]
     return float((clicks * w).sum() ** 2 / max((clicks * w**2).sum(), 1e-12))
-
-
-def _clicks(data: Lists) -> NDArray[np.float64]:
-    clicks = np.bincount(data.list_query, data.clicks.sum(axis=1), minlength=len(data.query_id))
-    return clicks.astype(np.float64)

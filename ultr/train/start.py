@@ -14,6 +14,7 @@ from flax import nnx
 from ultr.model import PositionBias, RankerSpec
 from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive
 from ultr.train.config import TrainConfig
+from ultr.train.sharding import everywhere
 from ultr.train.step import Model, State, Towers
 
 
@@ -46,7 +47,8 @@ def start(
     memory = Towers(*(o.init(p) for o, p in zip(model.optimizers, params, strict=True)))
     averaged = jax.tree.map(jnp.copy, params)
     shrink = jnp.asarray(config.rate * decay)
-    return model, State(params, averaged, memory, jnp.zeros(3), shrink, jnp.zeros((), jnp.int32))
+    first = State(params, averaged, memory, jnp.zeros(3), shrink, jnp.zeros((), jnp.int32))
+    return model, everywhere(first)
 
 
 @functools.lru_cache(maxsize=16)
@@ -57,7 +59,8 @@ def _model(config: TrainConfig, sizes: tuple[int, int, int], is_frozen: bool) ->
     learning = optax.chain(clip(), optax.adam(config.propensity_rate))
     propensity = optax.set_to_zero() if is_frozen else learning
     graphs = Towers(*(nnx.split(m)[0] for m in modules))
-    return Model(graphs, Towers(ranker, propensity), config.averaging, objective(config))
+    optimizers = Towers(ranker, propensity)
+    return Model(graphs, optimizers, config.averaging, objective(config), config.compute_dtype)
 
 
 def _modules(

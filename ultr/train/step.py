@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,11 @@ from flax import nnx
 from ultr.data import Plan
 from ultr.objectives import Terms
 from ultr.objectives.softmax import log_softmax
+from ultr.train.sharding import shared
+
+T = TypeVar("T")
+C = TypeVar("C")
+M = TypeVar("M")
 
 _SUM_DECAY = 0.95
 """Of the running mean of a batch's Σ c w: long against one epoch's noise, short against the drift
@@ -48,11 +53,11 @@ class State(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """A data set on the device, each with one more, empty, row for padding to point at.
+    """A data set on the device, each with at least one empty row at the end, for padding.
 
     Attributes:
         inputs: `[N + 1, F]` features, or `[N + 1]` rows.
-        query: `[N + 1]` index of the document's query.
+        query: `[N + 1]` index of the document's query, −1 where empty.
         document: `[L + 1, K]` index of the documents of a list.
         position: `[L + 1, K]` rank from 1, 0 where masked.
         clicks: `[L + 1, K]` number of clicks, weighted.
@@ -78,26 +83,38 @@ class Batch(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The static part: graph definitions, optimizers and the objective."""
+    """The static part.
+
+    Attributes:
+        graphs: definitions of both modules.
+        optimizers: of both towers.
+        averaging: decay per step of the running mean of the parameters.
+        objective: called as `ultr.train.start.objective` says.
+        compute_dtype: of the ranker's arithmetic; its parameters, the losses and all sums are
+            float32 whatever it is.
+    """
 
     graphs: Towers
     optimizers: Towers
     averaging: float
     objective: Callable[..., Terms]
+    compute_dtype: str = "float32"
 
 
 def gather(arrays: Arrays, plan: Plan) -> Batch:
     """Put one batch together from its indices (`plan` without its leading axis)."""
-    position = arrays.position[plan.list]
-    return Batch(
+    plan = shared(plan)
+    position, query = arrays.position[plan.list], arrays.query[plan.document]
+    batch = Batch(
         inputs=arrays.inputs[plan.document],
-        query=arrays.query[plan.document],
-        where_document=jnp.less(plan.document, arrays.query.shape[0] - 1),
+        query=query,
+        where_document=query >= 0,
         document=arrays.document[plan.list] + plan.shift[:, None],
         position=position,
         where=position > 0,
         clicks=arrays.clicks[plan.list],
     )
+    return shared(batch)
 
 
 def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -105,14 +122,15 @@ def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.A
 
     Each document is scored once and gathered by every list that shows it.
     """
-    ranker = nnx.merge(model.graphs.ranker, params.ranker)
+    weights, inputs = _in_dtype((params.ranker, batch.inputs), model.compute_dtype)
+    ranker = nnx.merge(model.graphs.ranker, weights)
     propensity = nnx.merge(model.graphs.propensity, params.propensity)
     at = jnp.where(batch.where, batch.document, 0)
     if scores_lists(ranker):
-        scores = list_scores(ranker, batch.inputs[at], batch.where)
+        scores = list_scores(ranker, inputs[at], batch.where)
     else:
-        scores = ranker(batch.inputs, batch.query, batch.where_document)[at]
-    return scores, propensity(batch.position), propensity.reference()
+        scores = ranker(inputs, batch.query, batch.where_document)[at]
+    return scores.astype(jnp.float32), propensity(batch.position), propensity.reference()
 
 
 def scores_lists(ranker: Any) -> bool:
@@ -124,6 +142,16 @@ def list_scores(ranker: Any, inputs: jax.Array, where: jax.Array) -> jax.Array:
     """Scores `[L, K]` of documents `[L, K, F]`, each list by itself."""
     query = jnp.zeros(where.shape[1], jnp.int32)
     return jax.vmap(lambda x, w: ranker(x, query, w))(inputs, where)
+
+
+def _in_dtype(tree: T, dtype: str) -> T:
+    """Floating-point arrays in a type; the gradient arrives in their own."""
+
+    def cast(value: jax.Array) -> jax.Array:
+        is_float = jnp.issubdtype(value.dtype, jnp.floating)
+        return value.astype(dtype) if is_float and value.dtype != dtype else value
+
+    return jax.tree.map(cast, tree)
 
 
 def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
@@ -185,22 +213,44 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
 def run_epoch(
     model: Model, state: State, arrays: Arrays, plan: Plan
 ) -> tuple[State, dict[str, jax.Array]]:
-    """All batches of a plan in one dispatch; measurements are `[B]` each."""
+    """All batches of a plan in one dispatch; measurements are `[B]` each, 0 for empty batches."""
 
-    def one(state: State, indices: Plan) -> tuple[State, dict[str, jax.Array]]:
-        return update(model, state, gather(arrays, indices))
+    def one(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        return update(model, state, batch)
 
-    return jax.lax.scan(one, state, plan)
+    return _over(one, state, arrays, plan)
 
 
 @partial(jax.jit, static_argnums=0)
 def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
     """`−Σ c log softmax(f + g)` of every list of a plan, `[B, L]`; 0 where padded."""
 
-    def one(carry: None, indices: Plan) -> tuple[None, jax.Array]:
-        batch = gather(arrays, indices)
+    def one(carry: None, batch: Batch) -> tuple[None, jax.Array]:
         f, g, _ = logits(model, params, batch)
         nll = -jnp.sum(batch.clicks * log_softmax(f + g, where=batch.where), axis=-1)
         return carry, nll
 
-    return jax.lax.scan(one, None, plan)[1]
+    return _over(one, None, arrays, plan)[1]
+
+
+def _over(
+    one: Callable[[C, Batch], tuple[C, M]], carry: C, arrays: Arrays, plan: Plan
+) -> tuple[C, M]:
+    """`lax.scan` over the batches of a plan that stops at the first empty one.
+
+    Plans are made for the worst order of queries; the batches it does not need cost no time.
+    """
+
+    def batch(i: jax.Array) -> Batch:
+        return gather(arrays, jax.tree.map(lambda a: a[i], plan))
+
+    def body(i: jax.Array, so_far: tuple[C, M]) -> tuple[C, M]:
+        carry, measured = so_far
+        carry, new = one(carry, batch(i))
+        return carry, jax.tree.map(lambda a, m: a.at[i].set(m), measured, new)
+
+    n = plan.list.shape[0]
+    shapes = jax.eval_shape(lambda c, i: one(c, batch(i))[1], carry, jnp.int32(0))
+    measured = jax.tree.map(lambda m: jnp.zeros((n, *m.shape), m.dtype), shapes)
+    used = jnp.count_nonzero(jnp.any(arrays.position[plan.list[:, 0]] > 0, axis=-1))
+    return jax.lax.fori_loop(0, used, body, (carry, measured))
