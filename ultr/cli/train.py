@@ -61,7 +61,7 @@ def command(
     lines = (lambda _: None) if as_json else _show
     result = train_lake(lake=lake, run=run, config=typed, overwrite=overwrite, on_epoch=lines)
     emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
-    first = next(iter(result["propensities"]))
+    first = next(iter(result["propensities"]), "1")
     if first != "1":
         click.echo(f"propensities are relative to position {first}: no page has 1", err=True)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ultr.data.context import Contexts, read_contexts
 from ultr.data.lists import SPLITS, Bools, Floats, Ints, Lists
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
@@ -38,7 +39,11 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     meta = source.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
     n_features = len(transform.mean) if transform else 0
-    loaded = [_load_bucket(source, b, n_features=n_features, transform=transform) for b in buckets]
+    contexts = read_contexts(source)
+    loaded = [
+        _load_bucket(source, b, n_features=n_features, transform=transform, contexts=contexts)
+        for b in buckets
+    ]
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
     return _share_rows(_concatenate(list(parts)), period).merge_clicks()
@@ -64,7 +69,7 @@ def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
 
 
 def _load_bucket(
-    lake: Lake, bucket: int, *, n_features: int, transform: Transform | None
+    lake: Lake, bucket: int, *, n_features: int, transform: Transform | None, contexts: Contexts
 ) -> tuple[Lists, pa.ChunkedArray]:
     """The lists of a bucket, and the period of each of its documents."""
     candidates = _by_query(lake.read("candidates", bucket=bucket))
@@ -105,6 +110,8 @@ def _load_bucket(
             "lists": lake.manifest.meta.get("lists"),
         },
         by_query=_own(transform, features, doc_query, candidates["period"]),
+        context=contexts.codes_of(rows["context"], where)[order],
+        bias=contexts.columns,
     )
     return loaded, candidates["period"].cast(pa.string())
 
@@ -188,7 +195,8 @@ def _concatenate(parts: list[Lists]) -> Lists:
             values = getattr(p, name)
             if offset is not None:
                 values = np.where(p.where, values + offset[i], 0).astype(values.dtype)
-            out.append(np.pad(values, ((0, 0), (0, width - values.shape[1]))))
+            missing = [(0, 0), (0, width - values.shape[1]), (0, 0)][: values.ndim]
+            out.append(np.pad(values, missing))
         return np.concatenate(out)
 
     def plain(name: str) -> NDArray[np.generic]:
@@ -206,4 +214,6 @@ def _concatenate(parts: list[Lists]) -> Lists:
         transform=parts[0].transform,
         lake=parts[0].lake,
         by_query=None if parts[0].by_query is None else plain("by_query"),  # type: ignore[arg-type]
+        context=wide("context"),  # type: ignore[arg-type]
+        bias=parts[0].bias,
     )

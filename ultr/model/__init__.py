@@ -3,7 +3,13 @@
 from ultr.model.custom import CustomRanker
 from ultr.model.dcn import DCN
 from ultr.model.kinds import KINDS, as_spec, kind_of, spec_to_json
-from ultr.model.propensity import PositionBias
+from ultr.model.propensity import (
+    BiasModel,
+    ContextBias,
+    DenseBias,
+    MonotoneBias,
+    PositionBias,
+)
 from ultr.model.rankers import MLP, Linear, RankerSpec, TableRanker
 from ultr.model.setrank import SetRank
 
@@ -11,8 +17,12 @@ __all__ = [
     "DCN",
     "KINDS",
     "MLP",
+    "BiasModel",
+    "ContextBias",
     "CustomRanker",
+    "DenseBias",
     "Linear",
+    "MonotoneBias",
     "PositionBias",
     "RankerSpec",
     "SetRank",

@@ -58,6 +58,9 @@ class TrainConfig:
             description (`ultr.SetRank(blocks=2)`) or a class that makes a Flax NNX module.
         hidden: widths of the hidden layers of the mlp and the dcn, where `ranker` is a name.
         propensities: for ipw, a Parquet file with `position, propensity`, or a truth.json.
+        bias: columns of the bias context (`ultr lists --context`) that propensities may depend on,
+            beside the position; None takes all that the lists have, `[]` the position alone.
+        is_monotone: propensities never rise from one position to the next.
         ranker_rate: AdamW learning rate of the ranker; None takes the measured one of the ranker.
         propensity_rate: Adam learning rate of the propensity model. Much faster than the ranker's
             on purpose: at equal rates the ranker absorbs the position bias.
@@ -93,6 +96,8 @@ class TrainConfig:
     ranker: str | dict[str, Any] | RankerSpec = "mlp"
     hidden: tuple[int, ...] = (64, 32)
     propensities: Path | None = None
+    bias: tuple[str, ...] | None = None
+    is_monotone: bool = False
     ranker_rate: float | None = None
     propensity_rate: float = 3e-2
     weight_decay: float | None = None

@@ -61,6 +61,7 @@ def arrays_of(
         "document": _padded(data.document, shape),
         "position": _padded(np.where(data.where, data.position, 0), shape),
         "clicks": _padded(np.where(data.where, clicks, 0.0).astype(np.float32), shape),
+        "context": _padded(data.context, (*shape, len(data.bias))),
     }
     return Arrays(**host)
 

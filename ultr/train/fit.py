@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
-from ultr.data.lists import Ints
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
 from ultr.model import RankerSpec, as_spec
@@ -24,7 +24,7 @@ from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
-from ultr.train.propensities import read_propensities, write_propensities
+from ultr.train.propensities import read_propensities, shown_cells, write_propensities
 from ultr.train.run import Run, open_run, save_params
 from ultr.train.run_files import RUN_FILES
 
@@ -62,6 +62,7 @@ def fit(
         settings["ranker"] = as_spec(settings["ranker"])
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
+    data = data.with_bias(chosen.bias)
     if spec.reads == "row":
         data = data.one_row_per_pair()
     training, held_out, selected_by = _splits(data, spec)
@@ -69,8 +70,8 @@ def fit(
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
-        shown = np.union1d(_positions(training), _positions(held_out))
-        given = read_propensities(chosen.propensities, positions=shown)
+        shown = shown_cells(training, held_out)
+        given = read_propensities(chosen.propensities, cells=shown, bias=data.bias)
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     _claim(root, overwrite=overwrite)
     _write_json(root / "config.json", {
@@ -79,6 +80,7 @@ def fit(
         "n_features": data.n_features,
         "n_documents": data.n_documents,
         "n_positions": n_positions,
+        "bias": [dataclasses.asdict(column) for column in data.bias],
         "selected_by": selected_by,
         "predicts_probability": False,
         "lake": data.lake,
@@ -99,7 +101,7 @@ def fit(
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(root, fitted, data=data, spec=spec, positions=_positions(training))
+    _save(root, fitted, data=data, spec=spec, cells=shown_cells(training))
     return open_run(root, ranker=spec)
 
 
@@ -199,15 +201,14 @@ def _claim(root: Path, *, overwrite: bool) -> None:
     shutil.rmtree(root / "checkpoint", ignore_errors=True)
 
 
-def _positions(data: Lists) -> Ints:
-    """The positions that occur, ascending."""
-    return np.unique(data.position[data.where])
-
-
-def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, positions: Ints) -> None:
-    save_params(root, fitted.params)
-    logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
-    propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
+def _save(
+    root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, cells: NDArray[Any]
+) -> None:
+    logits = fitted.log_propensity
+    save_params(root, fitted.params.ranker, logits)
+    path = root / "propensities.parquet"
+    table = np.asarray(logits, np.float64)
+    propensity = write_propensities(path, table, cells=cells, bias=data.bias)
     if spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted, train
+from ultr.train.propensities import relative_logits
 
 _JOINT_DECAY = 1.0
 """Weight decay of the MLP beside the propensity model."""
@@ -57,7 +58,7 @@ def train_method(
         config: the settings.
         n_documents: of the whole lake, for the table ranker.
         sessions: that the training split stands for.
-        log_propensity: `[P]` given log propensities, for ipw.
+        log_propensity: `[P, *levels]` given log propensities, for ipw.
         on_epoch: receives one line of measurements per evaluation, `phase` among them.
 
     Returns:
@@ -98,7 +99,7 @@ def train_method(
     )
     is_better = explains_better(flexible.query_nll, simple.query_nll, held_out.query_clicks)
     chosen = flexible if is_better else simple
-    logits = chosen.params.propensity["logits"][...]
+    logits = chosen.log_propensity
     spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
     weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
     last = replace(config, correction="weights" if weighted else "offset")
@@ -144,9 +145,10 @@ def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weig
 
     Args:
         data: the lists.
-        logits: `[P]` log propensities.
+        logits: `[P, *levels]` log propensities.
         max_weight: bound on the weights.
     """
     clicks = data.position_clicks
-    w = np.minimum(np.exp(logits[0] - logits), max_weight)[: len(clicks)]
+    inverse = np.exp(-relative_logits(np.asarray(logits), data.bias))
+    w = np.minimum(inverse, max_weight)[: len(clicks)]
     return float((clicks * w).sum() ** 2 / max((clicks * w**2).sum(), 1e-12))

@@ -16,10 +16,11 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.data.context import BiasColumn, translated
 from ultr.errors import DataError
 from ultr.model import PositionBias
 from ultr.train.run_files import check_checkpoint, read_run_files, read_run_table, seal_checkpoint
-from ultr.train.step import Towers, list_scores, scores_lists
+from ultr.train.step import list_scores, scores_lists
 from ultr.transform import Transform, as_groups, as_matrix
 
 Floats = NDArray[np.float32]
@@ -43,6 +44,7 @@ class Run:
         transform: how raw features become the ranker's input; None for the table ranker.
         summary: what training reported at its end.
         compares: whether a document's score depends on the others of its query.
+        bias: columns of the bias context that the propensities depend on.
     """
 
     root: Path
@@ -52,10 +54,11 @@ class Run:
     transform: Transform | None
     summary: dict[str, Any]
     compares: bool = False
+    bias: tuple[BiasColumn, ...] = ()
 
     @property
     def propensities(self) -> pa.Table:
-        """`position, propensity`: examination relative to the first position of the log."""
+        """`position, propensity` and bias columns: examination relative to the first position."""
         return read_run_table(self.root, "propensities.parquet")
 
     @property
@@ -156,7 +159,17 @@ class Run:
         """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
         propensity: Any = self.propensity
         f = np.where(data.where, self._list_scores(data), 0.0).astype(np.float32)
-        return f, np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+        context = translated(data, self.bias)
+        g = propensity(jnp.asarray(data.position), jnp.asarray(np.maximum(context, 0)))
+        return f, np.asarray(g, np.float32)
+
+    def knows_context(self, data: Lists) -> NDArray[np.bool_]:
+        """`[L, K]` whether training saw levels like those of an impression.
+
+        Raises:
+            DataError: a bias column of the run that the lists do not have.
+        """
+        return np.asarray((translated(data, self.bias) >= 0).all(axis=-1))
 
     def _list_scores(self, data: Lists) -> Floats:
         if not (self.reads == "features" and self.transform is not None and data.n_features):
@@ -217,11 +230,17 @@ def _forward(
     return ranker(inputs, query, where)
 
 
-def save_params(root: Path, params: Towers) -> None:
-    """Write both towers' parameters as an Orbax checkpoint."""
+def save_params(root: Path, ranker: Any, log_propensity: jax.Array) -> None:
+    """Write the ranker's parameters and the propensities as an Orbax checkpoint.
+
+    Args:
+        root: the run's folder.
+        ranker: its parameters.
+        log_propensity: `[P, *levels]`, whatever model it was made by.
+    """
     import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import, only needed at the end
 
-    tree = {name: nnx.to_pure_dict(p) for name, p in params._asdict().items()}
+    tree = {"ranker": nnx.to_pure_dict(ranker), "propensity": {"logits": log_propensity}}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((root / "checkpoint").absolute(), tree, force=True)
     seal_checkpoint(root)
@@ -251,7 +270,8 @@ def open_run(path: str | Path, *, ranker: object = None) -> Run:
     if spec.reads == "row":  # one parameter per pair of the table
         n_documents = read_run_table(root, "documents.parquet").num_rows
     module = spec.build(n_features=config["n_features"], n_documents=n_documents, rngs=nnx.Rngs(0))
-    propensity = PositionBias(config["n_positions"])
+    shape = (config["n_positions"], *(len(column.levels) for column in files.bias))
+    propensity = PositionBias(shape, tuple(column.is_per_document for column in files.bias))
     towers: dict[str, nnx.Module] = {"ranker": module, "propensity": propensity}
     template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
     try:
@@ -268,4 +288,6 @@ def open_run(path: str | Path, *, ranker: object = None) -> Run:
         nnx.replace_by_pure_dict(state, tree[name])
         nnx.update(tower, state)
     compares = getattr(spec, "compares", True)
-    return Run(root, config, module, propensity, files.transform, files.summary, compares)
+    return Run(
+        root, config, module, propensity, files.transform, files.summary, compares, files.bias
+    )  # fmt: skip

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ultr.config import from_mapping
+from ultr.data.context import BiasColumn
 from ultr.errors import DataError, UsageError
 from ultr.model import as_spec
 from ultr.train.config import TrainConfig
@@ -45,12 +46,14 @@ class RunFiles:
         settings: its settings, typed.
         summary: `summary.json`.
         transform: `transform.json`; None for a ranker that reads no features.
+        bias: columns of the bias context.
     """
 
     config: dict[str, Any]
     settings: TrainConfig
     summary: dict[str, Any]
     transform: Transform | None
+    bias: tuple[BiasColumn, ...]
 
 
 def read_run_files(root: Path, *, ranker: object = None) -> RunFiles:
@@ -75,18 +78,19 @@ def read_run_files(root: Path, *, ranker: object = None) -> RunFiles:
     with _whole(path):
         given = _with_ranker(config["settings"], ranker, root=root)
         settings = from_mapping(TrainConfig, given, where=str(path))
+        columns = [from_mapping(BiasColumn, b, where=str(path)) for b in config.get("bias", [])]
         sizes = [int(config[name]) for name in _SIZES]
         reads = settings.ranker_spec().reads
         if config["reads"] != reads or min(sizes) < 0:
             raise ValueError(f"reads is {config['reads']!r}, sizes are {sizes}")
     if reads == "row":
-        return RunFiles(config, settings, summary, None)
+        return RunFiles(config, settings, summary, None, tuple(columns))
     path = root / "transform.json"
     with _whole(path):
         transform = Transform.from_json(_read_object(path))
         if len(transform.mean) != config["n_features"]:
             raise ValueError(f"{len(transform.mean)} features, not {config['n_features']}")
-    return RunFiles(config, settings, summary, transform)
+    return RunFiles(config, settings, summary, transform, tuple(columns))
 
 
 def _with_ranker(settings: dict[str, Any], ranker: object, *, root: Path) -> dict[str, Any]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from ultr.model import PositionBias, RankerSpec
+from ultr.data.context import BiasColumn
+from ultr.model import BiasModel, ContextBias, MonotoneBias, PositionBias
 from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive
 from ultr.train.config import TrainConfig
 from ultr.train.sharding import everywhere
 from ultr.train.step import Model, State, Towers
+
+
+class _Sizes(NamedTuple):
+    n_features: int
+    n_documents: int
+    bias: tuple[int, ...]
+    per_document: tuple[bool, ...]
+    is_frozen: bool
 
 
 def start(
@@ -24,6 +34,7 @@ def start(
     n_documents: int,
     config: TrainConfig,
     decay: float,
+    bias: tuple[BiasColumn, ...] = (),
     log_propensity: jax.Array,
     is_frozen: bool,
 ) -> tuple[Model, State]:
@@ -34,16 +45,20 @@ def start(
         n_documents: parameters of the table ranker.
         config: the settings.
         decay: weight decay of the ranker.
-        log_propensity: `[P]` to start from.
+        bias: the bias columns.
+        log_propensity: `[P, *levels]` to start from; a propensity model that is more than a table
+            starts from its own beginning.
         is_frozen: hold the propensities still.
     """
-    sizes = (n_features, n_documents, len(log_propensity))
-    ranker, propensity = _modules(config.ranker_spec(), sizes, seed=config.seed)
-    # A copy: steps donate their buffers, and the caller keeps what it gave.
-    propensity.logits[...] = jnp.copy(log_propensity)
+    per_document = tuple(column.is_per_document for column in bias)
+    sizes = _Sizes(n_features, n_documents, log_propensity.shape, per_document, is_frozen)
+    ranker, propensity = _modules(config, sizes)
+    if isinstance(propensity, PositionBias):
+        # A copy: steps donate their buffers, and the caller keeps what it gave.
+        propensity.logits[...] = jnp.copy(log_propensity)
     params = Towers(*(nnx.split(m)[1] for m in (ranker, propensity)))
     # Seed and decay are not part of the compiled program: trainings that differ in them share it.
-    model = _model(replace(config, seed=0, weight_decay=None), sizes, is_frozen)
+    model = _model(replace(config, seed=0, weight_decay=None), sizes)
     memory = Towers(*(o.init(p) for o, p in zip(model.optimizers, params, strict=True)))
     averaged = jax.tree.map(jnp.copy, params)
     shrink = jnp.asarray(config.rate * decay)
@@ -52,23 +67,33 @@ def start(
 
 
 @functools.lru_cache(maxsize=16)
-def _model(config: TrainConfig, sizes: tuple[int, int, int], is_frozen: bool) -> Model:
-    modules = _modules(config.ranker_spec(), sizes, seed=0)
+def _model(config: TrainConfig, sizes: _Sizes) -> Model:
+    modules = _modules(config, sizes)
     clip = functools.partial(optax.clip_by_global_norm, config.clip_norm)
     ranker = optax.chain(clip(), optax.adam(config.rate))
     learning = optax.chain(clip(), optax.adam(config.propensity_rate))
-    propensity = optax.set_to_zero() if is_frozen else learning
+    propensity = optax.set_to_zero() if sizes.is_frozen else learning
     graphs = Towers(*(nnx.split(m)[0] for m in modules))
     optimizers = Towers(ranker, propensity)
     return Model(graphs, optimizers, config.averaging, objective(config), config.compute_dtype)
 
 
-def _modules(
-    spec: RankerSpec, sizes: tuple[int, int, int], *, seed: int
-) -> tuple[nnx.Module, PositionBias]:
-    n_features, n_documents, n_positions = sizes
-    ranker = spec.build(n_features=n_features, n_documents=n_documents, rngs=nnx.Rngs(seed))
-    return ranker, PositionBias(n_positions)
+def _modules(config: TrainConfig, sizes: _Sizes) -> tuple[nnx.Module, BiasModel]:
+    ranker = config.ranker_spec().build(
+        n_features=sizes.n_features,
+        n_documents=sizes.n_documents,
+        rngs=nnx.Rngs(config.seed),
+    )
+    return ranker, _propensity(config, sizes)
+
+
+def _propensity(config: TrainConfig, sizes: _Sizes) -> BiasModel:
+    if sizes.is_frozen:
+        return PositionBias(sizes.bias, sizes.per_document)
+    model: BiasModel = PositionBias(sizes.bias)
+    if sizes.per_document:
+        model = ContextBias(sizes.bias, sizes.per_document, rngs=nnx.Rngs(config.seed))
+    return MonotoneBias(model) if config.is_monotone else model
 
 
 def objective(config: TrainConfig) -> Callable[..., Terms]:

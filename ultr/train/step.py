@@ -61,6 +61,7 @@ class Arrays(NamedTuple):
         document: `[L + 1, K]` index of the documents of a list.
         position: `[L + 1, K]` rank from 1, 0 where masked.
         clicks: `[L + 1, K]` number of clicks, weighted.
+        context: `[L + 1, K, C]` levels of the bias columns, 0 where masked.
     """
 
     inputs: jax.Array
@@ -68,6 +69,7 @@ class Arrays(NamedTuple):
     document: jax.Array
     position: jax.Array
     clicks: jax.Array
+    context: jax.Array
 
 
 class Batch(NamedTuple):
@@ -80,6 +82,7 @@ class Batch(NamedTuple):
     position: jax.Array
     where: jax.Array
     clicks: jax.Array
+    context: jax.Array
 
 
 class Model(NamedTuple):
@@ -113,12 +116,13 @@ def gather(arrays: Arrays, plan: Plan) -> Batch:
         position=position,
         where=position > 0,
         clicks=arrays.clicks[plan.list],
+        context=arrays.context[plan.list],
     )
     return shared(batch)
 
 
 def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at position 1.
+    """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at the reference, `[L, 1]` or `[]`.
 
     Each document is scored once and gathered by every list that shows it.
     """
@@ -130,7 +134,8 @@ def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.A
         scores = list_scores(ranker, inputs[at], batch.where)
     else:
         scores = ranker(inputs, batch.query, batch.where_document)[at]
-    return scores.astype(jnp.float32), propensity(batch.position), propensity.reference()
+    g = propensity(batch.position, batch.context)
+    return scores.astype(jnp.float32), g, propensity.reference(batch.context)
 
 
 def scores_lists(ranker: Any) -> bool:
