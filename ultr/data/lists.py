@@ -179,6 +179,20 @@ class Lists:
             return self.select(self.query_split[self.list_query] == code)
         return self.select(self.session_split == code)
 
+    def top(self, size: int) -> Lists:
+        """The lists without what stands below position `size`."""
+        where = self.where & (self.position <= size)
+        columns = where.any(axis=0)
+        masked = {
+            "where": where,
+            "document": np.where(where, self.document, 0),
+            "position": np.where(where, self.position, 0),
+            "clicks": np.where(where, self.clicks, np.float32(0)),
+            "context": np.where(where[:, :, None], self.context, 0),
+        }
+        cut = replace(self, **{name: values[:, columns] for name, values in masked.items()})  # type: ignore[arg-type]
+        return cut.select(np.asarray(where.any(axis=1)))
+
     def one_row_per_pair(self) -> Lists:
         """The same with each (query, document) once, where features depend on the period.
 

@@ -21,8 +21,12 @@ _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions",
 """Arrays of `Lists` that hold no index into another one."""
 
 
-def load_lists(lake: str | Path | Lake) -> Lists:
+def load_lists(lake: str | Path | Lake, *, by_pattern: bool = False) -> Lists:
     """Load everything that `ultr lists` wrote, summed over click patterns and periods.
+
+    Args:
+        lake: the lake, or its folder.
+        by_pattern: keep sessions with other clicks apart, and other periods.
 
     Raises:
         DataError: the lake has no lists.
@@ -46,7 +50,8 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     ]
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
-    return _share_rows(_concatenate(list(parts)), period).merge_clicks()
+    whole = _share_rows(_concatenate(list(parts)), period)
+    return whole if by_pattern else whole.merge_clicks()
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ultr.errors import UsageError
 from ultr.model import DCN, KINDS, MLP, RankerSpec, as_spec, kind_of, spec_to_json
 
-Method = Literal["dla", "naive", "ipw"]
+Method = Literal["dla", "upe", "naive", "ipw"]
 
 _RATE = {
     "mlp": 3e-3, "linear": 1e-2, "table": 3e-2, "dcn": 3e-3, "setrank": 3e-3, "custom": 3e-3,
@@ -30,6 +30,11 @@ _RANGES: dict[str, Rule] = {
     "propensity_rate": (lambda v: 0 < v <= 1, "above 0, up to 1"),
     "weight_decay": (lambda v: v >= 0, "a number from 0"),
     "clip_norm": (lambda v: v > 0, "a number above 0"),
+    "propensity_clip_norm": (lambda v: v > 0, "a number above 0"),
+    "schedule_steps": _A_COUNT,
+    "warmup_steps": (lambda v: v >= 0, "at least 0"),
+    "sessions_per_batch": _A_COUNT,
+    "list_size": (lambda v: v >= 2, "at least 2"),
     "max_weight": (lambda v: v >= 1, "a number from 1"),
     "averaging": (lambda v: 0 <= v < 1, "from 0 to below 1"),
     "documents_per_batch": _A_COUNT,
@@ -48,7 +53,8 @@ class TrainConfig:
     """What `ultr train` can be told.
 
     Args:
-        method: dla learns ranker and propensities together; naive takes clicks for relevance; ipw
+        method: dla learns ranker and propensities together; upe does too, and keeps what the logging
+            policy knows of relevance out of the propensities (`ultr.train.upe`); naive takes clicks for relevance; ipw
             weights by the propensities given.
         correction: of DLA, `offset` (default: wins or draws in nearly every measured cell and has
             no inverse weights to explode) or `weights` (the paper's).
@@ -68,10 +74,21 @@ class TrainConfig:
             by held-out clicks.
         is_refitted: for DLA with a flexible ranker, learn the propensities jointly first, then fit
             the ranker with them held still (`ultr.train.phases` says why).
+        propensity_hidden: widths of a network over one-hot positions in place of a free logit for
+            each position.
+        optimizer: of both towers.
+        schedule: how the ranker's rate goes down to 0 over `schedule_steps`; constant: it does not.
+        schedule_steps: steps of the schedule, those of its warm-up among them.
+        warmup_steps: over which the ranker's rate rises from 0.
         clip_norm: bound on the global norm of each tower's gradient.
+        propensity_clip_norm: of the propensity model's; None takes the same.
         max_weight: bound on inverse propensities and inverse relevances.
         weighting: what a query counts for: its `session`s, `query` (all alike), or `sqrt`.
         documents_per_batch: about how many documents a step scores.
+        sessions_per_batch: draw clicked sessions at random, in proportion to their number, and
+            divide by the weights of the batch itself, as published code does; None takes whole
+            queries.
+        list_size: positions below it are left out of the lists; None keeps all.
         averaging: decay per step of the running mean of the parameters, which is what is selected
             and kept; 0 keeps the parameters themselves.
         evaluations: of the held-out click likelihood, at most.
@@ -102,10 +119,18 @@ class TrainConfig:
     propensity_rate: float = 3e-2
     weight_decay: float | None = None
     is_refitted: bool = True
+    propensity_hidden: tuple[int, ...] | None = None
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule_steps: int = 1000
+    warmup_steps: int = 0
     clip_norm: float = 5.0
+    propensity_clip_norm: float | None = None
     max_weight: float = 100.0
     weighting: Literal["session", "query", "sqrt"] = "session"
     documents_per_batch: int = 1024
+    sessions_per_batch: int | None = None
+    list_size: int | None = None
     averaging: float = 0.95
     evaluations: int = 60
     evaluation_steps: int = 16
@@ -128,8 +153,11 @@ class TrainConfig:
             if value is not None and not (math.isfinite(value) and is_in_range(value)):
                 raise _out_of_range(name, rule, value)
         object.__setattr__(self, "ranker", self._normalised())
-        if not all(width >= 1 for width in self.hidden):
-            raise _out_of_range("hidden", "widths of at least 1", list(self.hidden))
+        for name in ("hidden", "propensity_hidden"):
+            if not all(width >= 1 for width in getattr(self, name) or ()):
+                raise _out_of_range(name, "widths of at least 1", list(getattr(self, name)))
+        if self.warmup_steps >= self.schedule_steps:
+            raise _out_of_range("warmup_steps", "less than schedule_steps", self.warmup_steps)
         if (self.method == "ipw") != (self.propensities is not None):
             raise UsageError(
                 "propensities go with the method ipw, and ipw needs them",
@@ -157,6 +185,12 @@ class TrainConfig:
     def is_flexible(self) -> bool:
         """Whether the ranker reads features and is more than a weighted sum of them."""
         return self.ranker_spec().reads == "features" and self.kind != "linear"
+
+    @property
+    def drawn_sessions(self) -> int | None:
+        """Sessions between two evaluations where they are drawn at random."""
+        size = self.sessions_per_batch
+        return None if size is None else size * self.evaluation_steps
 
     @property
     def rate(self) -> float:

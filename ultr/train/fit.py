@@ -24,6 +24,7 @@ from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
+from ultr.train.presets import with_preset
 from ultr.train.propensities import read_propensities, shown_cells, write_propensities
 from ultr.train.run import Run, open_run, save_params
 from ultr.train.run_files import RUN_FILES
@@ -48,7 +49,7 @@ def fit(
         config: the settings; or give them one by one as keywords.
         overwrite: replace a finished run in that folder.
         on_epoch: receives the measurements of each epoch.
-        **settings: fields of `TrainConfig`, instead of `config`.
+        **settings: fields of `TrainConfig`, instead of `config`; or a `preset` and what differs.
 
     Raises:
         DataError: nothing to learn from (no clicks, no features for a ranker on features).
@@ -58,14 +59,18 @@ def fit(
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
+    settings = with_preset(settings)
     if "ranker" in settings:
         settings["ranker"] = as_spec(settings["ranker"])
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
     data = data.with_bias(chosen.bias)
+    if chosen.list_size is not None:
+        data = data.top(chosen.list_size)
     if spec.reads == "row":
         data = data.one_row_per_pair()
-    training, held_out, selected_by = _splits(data, spec)
+    is_drawn = chosen.sessions_per_batch is not None
+    training, held_out, selected_by = _splits(data, spec, merge=not is_drawn)
     sessions = int(data.split("train", by=selected_by).sessions.sum())
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
@@ -127,11 +132,11 @@ def train_lake(
             got=f"{' and '.join(changed)} of {lake} changed since",
             hint=f"run: ultr lists --lake {lake}",
         )
-    data = load_lists(source)
+    data = load_lists(source, by_pattern=config.sessions_per_batch is not None)
     return fit(data, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
 
 
-def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
+def _splits(data: Lists, spec: RankerSpec, *, merge: bool) -> tuple[Lists, Lists, str]:
     """Training lists, held-out lists, and by what they were split."""
     if spec.reads == "features" and data.transform is None:
         raise DataError(
@@ -160,7 +165,7 @@ def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
             got=f"{training.n_lists} and {held_out.n_lists} lists",
             hint="ingest more of the log",
         )
-    if by == "query":
+    if by == "query" and merge:
         training, held_out = _whole_queries(training), _whole_queries(held_out)
     return training, held_out, by
 

@@ -18,7 +18,8 @@ from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.model import BiasModel
 from ultr.train.config import TrainConfig
-from ultr.train.source import InMemory
+from ultr.train.drawn import DrawnSessions
+from ultr.train.source import InMemory, Source
 from ultr.train.start import start
 from ultr.train.step import Model, State, Towers, click_nll, run_epoch
 
@@ -109,7 +110,10 @@ def train(
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    source, held = (InMemory(d, spec=spec, config=config) for d in (data, held_out))
+    kind = InMemory if config.sessions_per_batch is None else DrawnSessions
+    source: Source = kind(data, spec=spec, config=config)
+    held = InMemory(held_out, spec=spec, config=config)
+    sessions = config.drawn_sessions or sessions
     passes = max(1, math.ceil(config.evaluation_steps / source.batches))
     first = 0  # evaluation from which on a state may be selected
     best = _Best(math.inf, 0, state.params, np.zeros(0))
@@ -151,7 +155,7 @@ def train(
 
 
 def _epoch(
-    model: Model, state: State, source: InMemory, *, epoch: int
+    model: Model, state: State, source: Source, *, epoch: int
 ) -> tuple[State, dict[str, Floats]]:
     """One pass over the source; the measurements of its batches, `[B]` each."""
     parts = []

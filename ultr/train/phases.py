@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.train import upe
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted, train
 from ultr.train.propensities import relative_logits
@@ -66,13 +67,17 @@ def train_method(
     """
 
     def phase(
-        name: str, chosen: TrainConfig, given: jax.Array | None, *, is_frozen: bool
+        name: str,
+        chosen: TrainConfig,
+        given: jax.Array | None,
+        *,
+        is_frozen: bool,
+        lists: tuple[Lists, Lists] = (data, held_out),
     ) -> list[Fitted]:
         """One training for each weight decay."""
         return [
             train(
-                data,
-                held_out,
+                *lists,
                 config=chosen,
                 n_documents=n_documents,
                 sessions=sessions,
@@ -86,6 +91,22 @@ def train_method(
             for decay in chosen.decays
         ]
 
+    if config.method == "upe":
+        dla = replace(config, method="dla")
+        (encoder,) = phase(
+            "logging policy", upe.encoder_config(config), None, is_frozen=True,
+            lists=(upe.as_logged(data), upe.as_logged(held_out)),
+        )  # fmt: skip
+        scores = [upe.encoded(encoder, part) for part in (data, held_out)]
+        edges = upe.score_edges(scores[0], data)
+        scored = tuple(
+            upe.with_score(part, s, edges) for part, s in zip((data, held_out), scores, strict=True)
+        )
+        joint = replace(dla, weight_decay=_JOINT_DECAY if dla.is_flexible else dla.decays[0])
+        (both,) = phase("joint", joint, None, is_frozen=False, lists=(scored[0], scored[1]))
+        curve = upe.averaged(both.log_propensity, scored[0])
+        last = _refit(dla, data, curve)
+        return _best(phase("refit", last, curve, is_frozen=True), after=(encoder, both))
     if not (config.method == "dla" and config.is_flexible and config.is_refitted):
         given = log_propensity
         return _best(phase(config.method, config, given, is_frozen=config.method != "dla"))
@@ -100,10 +121,15 @@ def train_method(
     is_better = explains_better(flexible.query_nll, simple.query_nll, held_out.query_clicks)
     chosen = flexible if is_better else simple
     logits = chosen.log_propensity
+    last = _refit(config, data, logits)
+    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
+
+
+def _refit(config: TrainConfig, data: Lists, logits: jax.Array) -> TrainConfig:
+    """The settings of the last fit: by weights where there are clicks enough."""
     spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
     weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
-    last = replace(config, correction="weights" if weighted else "offset")
-    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
+    return replace(config, correction="weights" if weighted else "offset")
 
 
 def _best(candidates: list[Fitted], *, after: tuple[Fitted, ...] = ()) -> Fitted:

@@ -7,7 +7,7 @@ segment together are the position in the data: a training that knows them can go
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,17 @@ class Segment(NamedTuple):
     arrays: Arrays
     plan: Plan
     query: NDArray[np.int32]
+
+
+class Source(Protocol):
+    """Where a training gets its batches from."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch, at most."""
+
+    def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
+        """The segments of an epoch from `first` on."""
 
 
 class InMemory:

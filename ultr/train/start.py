@@ -13,11 +13,11 @@ import optax
 from flax import nnx
 
 from ultr.data.context import BiasColumn
-from ultr.model import BiasModel, ContextBias, MonotoneBias, PositionBias
+from ultr.model import BiasModel, ContextBias, DenseBias, MonotoneBias, PositionBias
 from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive
 from ultr.train.config import TrainConfig
 from ultr.train.sharding import everywhere
-from ultr.train.step import Model, State, Towers
+from ultr.train.step import SUM_DECAY, Model, State, Towers
 
 
 class _Sizes(NamedTuple):
@@ -69,13 +69,42 @@ def start(
 @functools.lru_cache(maxsize=16)
 def _model(config: TrainConfig, sizes: _Sizes) -> Model:
     modules = _modules(config, sizes)
-    clip = functools.partial(optax.clip_by_global_norm, config.clip_norm)
-    ranker = optax.chain(clip(), optax.adam(config.rate))
-    learning = optax.chain(clip(), optax.adam(config.propensity_rate))
+    clips = (config.clip_norm, config.propensity_clip_norm or config.clip_norm)
+    ranker, learning = (
+        optax.chain(optax.clip_by_global_norm(clip), _optimizer(config, rate))
+        for clip, rate in zip(clips, (_schedule(config), config.propensity_rate), strict=True)
+    )
     propensity = optax.set_to_zero() if sizes.is_frozen else learning
     graphs = Towers(*(nnx.split(m)[0] for m in modules))
     optimizers = Towers(ranker, propensity)
-    return Model(graphs, optimizers, config.averaging, objective(config), config.compute_dtype)
+    return Model(
+        graphs,
+        optimizers,
+        config.averaging,
+        objective(config),
+        config.compute_dtype,
+        SUM_DECAY if config.sessions_per_batch is None else 0.0,
+    )
+
+
+def _optimizer(config: TrainConfig, rate: float | optax.Schedule) -> optax.GradientTransformation:
+    return optax.adagrad(rate) if config.optimizer == "adagrad" else optax.adam(rate)
+
+
+def _schedule(config: TrainConfig) -> float | optax.Schedule:
+    """The ranker's rate, by step where it changes."""
+    steps = config.schedule_steps - config.warmup_steps
+    match config.schedule:
+        case "constant":
+            after: optax.Schedule = optax.constant_schedule(config.rate)
+        case "cosine":
+            after = optax.cosine_decay_schedule(config.rate, steps)
+        case "linear":
+            after = optax.linear_schedule(config.rate, 0.0, steps)
+    if not config.warmup_steps:
+        return config.rate if config.schedule == "constant" else after
+    before = optax.linear_schedule(0.0, config.rate, config.warmup_steps)
+    return optax.join_schedules([before, after], [config.warmup_steps])
 
 
 def _modules(config: TrainConfig, sizes: _Sizes) -> tuple[nnx.Module, BiasModel]:
@@ -91,7 +120,11 @@ def _propensity(config: TrainConfig, sizes: _Sizes) -> BiasModel:
     if sizes.is_frozen:
         return PositionBias(sizes.bias, sizes.per_document)
     model: BiasModel = PositionBias(sizes.bias)
-    if sizes.per_document:
+    if config.propensity_hidden is not None and not sizes.per_document:
+        (n_positions,) = sizes.bias
+        hidden = config.propensity_hidden
+        model = DenseBias(n_positions, hidden=hidden, rngs=nnx.Rngs(config.seed))
+    elif sizes.per_document:
         model = ContextBias(sizes.bias, sizes.per_document, rngs=nnx.Rngs(config.seed))
     return MonotoneBias(model) if config.is_monotone else model
 

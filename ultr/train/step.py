@@ -20,7 +20,7 @@ T = TypeVar("T")
 C = TypeVar("C")
 M = TypeVar("M")
 
-_SUM_DECAY = 0.95
+SUM_DECAY = 0.95
 """Of the running mean of a batch's Σ c w: long against one epoch's noise, short against the drift
 of the weights."""
 
@@ -95,6 +95,7 @@ class Model(NamedTuple):
         objective: called as `ultr.train.start.objective` says.
         compute_dtype: of the ranker's arithmetic; its parameters, the losses and all sums are
             float32 whatever it is.
+        sum_decay: of the running mean of a batch's Σ c w; at 0 a batch is divided by its own.
     """
 
     graphs: Towers
@@ -102,6 +103,7 @@ class Model(NamedTuple):
     averaging: float
     objective: Callable[..., Terms]
     compute_dtype: str = "float32"
+    sum_decay: float = SUM_DECAY
 
 
 def gather(arrays: Arrays, plan: Plan) -> Batch:
@@ -166,6 +168,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     queries differ in size by orders of magnitude, and dividing by the own sum would give a session
     in a small batch more weight than one in a large batch.
     """
+    decay = model.sum_decay
 
     def loss(params: Towers) -> tuple[jax.Array, Terms]:
         f, g, reference = logits(model, params, batch)
@@ -174,8 +177,8 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
             where=batch.where,
         )  # fmt: skip
         own = jax.lax.stop_gradient(jnp.stack([terms.rank_weight, terms.propensity_weight]))
-        expected = (_SUM_DECAY * state.sums[:2] + (1 - _SUM_DECAY) * own) / (
-            _SUM_DECAY * state.sums[2] + (1 - _SUM_DECAY)
+        expected = (decay * state.sums[:2] + (1 - decay) * own) / (
+            decay * state.sums[2] + (1 - decay)
         )
         safe = jnp.maximum(expected, 1e-12)
         return terms.rank / safe[0] + terms.propensity / safe[1], terms
@@ -199,7 +202,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
         Towers(*params),
         jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, Towers(*params)),
         Towers(*(memory for _, memory in steps)),
-        _SUM_DECAY * state.sums + (1 - _SUM_DECAY) * own,
+        decay * state.sums + (1 - decay) * own,
         state.shrink,
         state.step + 1,
     )
