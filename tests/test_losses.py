@@ -72,6 +72,6 @@ def test_the_example_runs_and_finds_the_planted_examination(planted, monkeypatch
     source = "".join(example.source for example in examples)
     assert len(source.splitlines()) <= 30
     names: dict[str, object] = {}
-    exec(source, names)  # noqa: S102  our own help text
+    exec(source, names)
     error = np.asarray(names["examination"]) - EXAMINATION
     assert np.sqrt(np.mean(error**2)) < 0.05

@@ -53,9 +53,9 @@ class TrainConfig:
     """What `ultr train` can be told.
 
     Args:
-        method: dla learns ranker and propensities together; upe does too, and keeps what the logging
-            policy knows of relevance out of the propensities (`ultr.train.upe`); naive takes clicks for relevance; ipw
-            weights by the propensities given.
+        method: dla learns ranker and propensities together; upe does too, and keeps what the
+            logging policy knows of relevance out of the propensities (`ultr.train.upe`); naive
+            takes clicks for relevance; ipw weights by the propensities given.
         correction: of DLA, `offset` (default: wins or draws in nearly every measured cell and has
             no inverse weights to explode) or `weights` (the paper's).
         ranker: mlp, linear, dcn (feature crosses), setrank (attends over the query's documents) or
