@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import ultr
-from ultr.train import upe
+from ultr.errors import UsageError
+from ultr.train import TrainConfig, upe
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 QUICK = {"documents_per_batch": 128, "hidden": (8,), "weight_decay": 1.0}
@@ -20,7 +21,7 @@ def strong(planted):
     data, truth, relevance = planted(np.ones(5), queries=150, orders=4)
     rng = np.random.default_rng(3)
     utility = np.log(relevance).reshape(150, 8).repeat(4, axis=0)
-    order = np.argsort(-(utility + 0.3 * rng.gumbel(size=utility.shape)), axis=1)[:, :5]
+    order = np.argsort(-(utility + 0.05 * rng.gumbel(size=utility.shape)), axis=1)[:, :5]
     document = order + 8 * data.list_query[:, None]
     clicks = rng.binomial(data.sessions[:, None], relevance[document] * EXAMINATION)
     return (
@@ -72,3 +73,10 @@ def test_the_average_over_permutations_weighs_levels_as_they_are_shown(strong):
 def test_what_the_encoder_learns_is_the_inverse_of_the_logged_rank(strong):
     data = strong[0]
     np.testing.assert_allclose(upe.as_logged(data).clicks[3], data.weight[3] / np.arange(1, 6))
+
+
+def test_the_encoder_looks_at_one_document_at_a_time():
+    kind = upe.encoder_config(TrainConfig(method="upe", ranker="setrank")).kind
+    assert kind == "mlp"
+    with pytest.raises(UsageError, match="reads none"):
+        TrainConfig(method="upe", ranker="table")

@@ -156,6 +156,12 @@ class TrainConfig:
         for name in ("hidden", "propensity_hidden"):
             if not all(width >= 1 for width in getattr(self, name) or ()):
                 raise _out_of_range(name, "widths of at least 1", list(getattr(self, name)))
+        if self.method == "upe" and self.ranker_spec().reads != "features":
+            raise UsageError(
+                "upe learns the logging policy from features",
+                got=f"the ranker {self.kind}, which reads none",
+                hint="use --method dla, or a ranker on features",
+            )
         if self.warmup_steps >= self.schedule_steps:
             raise _out_of_range("warmup_steps", "less than schedule_steps", self.warmup_steps)
         if (self.method == "ipw") != (self.propensities is not None):

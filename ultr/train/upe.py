@@ -37,8 +37,12 @@ Scores = NDArray[np.floating[Any]]
 
 
 def encoder_config(config: TrainConfig) -> TrainConfig:
-    """The settings of the encoder: the ranker, fitted to where the log showed documents."""
-    return replace(config, method="naive", weight_decay=config.decays[0])
+    """The settings of the encoder: the ranker, or an MLP in place of one that compares documents.
+
+    It is fitted to where the log showed documents.
+    """
+    ranker = "mlp" if config.ranker_spec().compares else config.ranker
+    return replace(config, method="naive", ranker=ranker, weight_decay=config.decays[0])
 
 
 def as_logged(data: Lists) -> Lists:
