@@ -7,8 +7,10 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import ultr
+from ultr.cli.train import command
 from ultr.errors import UsageError
 from ultr.train import TrainConfig, with_preset
 from ultr.train.drawn import DrawnSessions
@@ -162,3 +164,24 @@ def test_a_monotone_curve_never_rises_whatever_the_log_says(planted, tmp_path):
     assert (np.diff(found) <= 0).all()
     assert found[1] > 0.5  # between the 0.4 and the 0.7 that the log says
     assert found[-1] == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_the_command_takes_a_preset_and_what_differs(by_file, tmp_path, monkeypatch):
+    seen = []
+
+    def train_lake(*, config, **_):
+        seen.append(config)
+        return {"propensities": {"1": 1.0}}
+
+    monkeypatch.setattr("ultr.train.train_lake", train_lake)
+    (tmp_path / "train.toml").write_text('preset = "sigir2018"\nseed = 4\n')
+    chosen = (
+        ["--config", str(tmp_path / "train.toml")]
+        if by_file
+        else ["--preset", "sigir2018", "--set", "seed=4"]
+    )
+    called = ["--lake", "lake", "--run", "run", *chosen, "--set", "hidden=[8]"]
+    done = CliRunner().invoke(command, called)
+    assert done.exit_code == 0, done.output
+    assert seen == [TrainConfig(**with_preset({"preset": "sigir2018", "seed": 4, "hidden": (8,)}))]
