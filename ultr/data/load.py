@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,23 @@ _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions",
 """Arrays of `Lists` that hold no index into another one."""
 
 
-def load_lists(lake: str | Path | Lake) -> Lists:
+def load_lists(lake: str | Path | Lake, *, periods: Collection[str] | None = None) -> Lists:
     """Load everything that `ultr lists` wrote, summed over click patterns and periods.
 
+    Args:
+        lake: the lake, or its folder.
+        periods: those to load; all by default.
+
     Raises:
-        DataError: the lake has no lists.
+        DataError: the lake has no lists, or none of a period that was asked for.
 
     Example:
         >>> data = ultr.load_lists("lake")  # doctest: +SKIP
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
     source.require("lists", hint=f"run: ultr lists --lake {source.root}")
+    if periods is not None:
+        source = _only(source, periods)
     files = source.files("lists")
     if any("repeats" in f.keys for f in source.files("candidates")):
         files += source.files("candidates")  # a split query may have no list in its own bucket
@@ -42,6 +49,21 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
     return _share_rows(_concatenate(list(parts)), period).merge_clicks()
+
+
+def _only(lake: Lake, periods: Collection[str]) -> Lake:
+    """The lake with the lists of some periods."""
+    known = {f.keys["period"] for f in lake.files("lists")}
+    missing = sorted(set(periods) - known)
+    if missing:
+        raise DataError(
+            "lists are loaded of periods that the lake has",
+            got=f"{lake.root} has none of {', '.join(missing[:5])}",
+            hint=f"choose among {', '.join(sorted(known)[:10])}",
+        )
+    kept = [f for f in lake.files("lists") if f.keys["period"] in periods]
+    tables = {**lake.manifest.tables, "lists": kept}
+    return replace(lake, manifest=replace(lake.manifest, tables=tables))
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
@@ -103,6 +125,7 @@ def _load_bucket(
             "root": str(lake.root),
             "version": lake.manifest.version,
             "lists": lake.manifest.meta.get("lists"),
+            "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
         },
         by_query=_own(transform, features, doc_query, candidates["period"]),
     )

@@ -35,6 +35,7 @@ _RANGES: dict[str, Rule] = {
     "evaluation_steps": _A_COUNT,
     "min_steps": (lambda v: v >= 0, "at least 0"),
     "patience": _A_COUNT,
+    "checkpoint_seconds": (lambda v: v >= 0, "a number from 0"),
     "seed": (lambda v: 0 <= v < 2**32, "from 0 to below 2^32"),
 }
 
@@ -71,6 +72,7 @@ class TrainConfig:
             the measured one of the ranker.
         patience: evaluations without a better one before training ends.
         seed: of parameters and order.
+        checkpoint_seconds: between two checkpoints, at least; changes nothing in the result.
     """
 
     method: Method = "dla"
@@ -92,6 +94,7 @@ class TrainConfig:
     min_steps: int | None = None
     patience: int = 6
     seed: int = 0
+    checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
