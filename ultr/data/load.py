@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ultr.data.lists import SPLITS, Bools, Floats, Ints, Lists
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
+from ultr.staleness import table_digest
 from ultr.transform import Transform
 
 _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions", "session_split")
@@ -125,6 +126,7 @@ def _load_bucket(
             "root": str(lake.root),
             "version": lake.manifest.version,
             "lists": lake.manifest.meta.get("lists"),
+            "tables": {n: table_digest(lake.manifest, n) for n in ("lists", "candidates")},
             "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
         },
         by_query=_own(transform, features, doc_query, candidates["period"]),

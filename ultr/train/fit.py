@@ -111,12 +111,13 @@ def fit(
         "lake": data.lake,
     }
     check_folder(root, overwrite=overwrite, resume=resume)
+    goes_on = resume and is_begun(root)
+    if goes_on:
+        check_same(root, about)
+        if is_finished(root):
+            return open_run(root)
     with alone(root), stoppable() as stop:
-        if resume and is_begun(root):
-            check_same(root, about)
-            if is_finished(root):
-                return open_run(root)
-        else:
+        if not goes_on:
             clear(root)
             write_json(root / "config.json", about)
         with Keeper(

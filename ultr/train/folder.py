@@ -107,7 +107,10 @@ def check_same(root: Path, config: dict[str, Any]) -> None:
     Raises:
         UsageError: naming what differs, and how.
     """
-    before, now = _flat(read_config(root)), _flat(json.loads(json.dumps(config)))
+    before, now = read_config(root), json.loads(json.dumps(config))
+    tables = [c["lake"].get("tables") for c in (before, now)]
+    is_same_lake = None not in tables and tables[0] == tables[1]
+    before, now = (_flat(c, with_version=not is_same_lake) for c in (before, now))
     differ = [k for k in {**before, **now} if before.get(k) != now.get(k)]
     if differ:
         told = "; ".join(f"{k} was {before.get(k)!r}, is {now.get(k)!r}" for k in differ[:5])
@@ -119,11 +122,11 @@ def check_same(root: Path, config: dict[str, Any]) -> None:
         )
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
+def _flat(config: dict[str, Any], *, with_version: bool) -> dict[str, Any]:
     settings = {k: v for k, v in config["settings"].items() if k not in _FREE}
-    # A lake may move; its version says what is in it.
-    lake = {f"lake {k}": v for k, v in config["lake"].items() if k != "root"}
     rest = {k: v for k, v in config.items() if k not in ("settings", "lake")}
+    # A lake may move, and what training does not read may be added to it.
+    lake = {"lake version": config["lake"].get("version")} if with_version else {}
     return {**settings, **rest, **lake}
 
 

@@ -202,7 +202,7 @@ def alone(root: Path) -> Iterator[None]:
         DataError: one does.
     """
     (root / FOLDER).mkdir(exist_ok=True)
-    with (root / FOLDER / ".lock").open("w") as lock:
+    with (root / FOLDER / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -29,6 +29,12 @@ def split_lists(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
             got=f"{data.n_lists:,} lists without a click",
             hint="check the click column of the mapping, or ingest more of the log",
         )
+    if (clicked.where.sum(axis=1) < 2).all():
+        raise DataError(
+            "training needs pages with more than one position: it compares documents of a page",
+            got=f"{clicked.n_lists:,} lists of one document each",
+            hint="check the position column of the mapping, and that pages are not cut into rows",
+        )
     by = "query" if spec.reads == "features" else "session"
     training, held_out = clicked.split("train", by=by), clicked.split("validation", by=by)
     if by == "query" and not (training.n_lists and held_out.n_lists):
