@@ -21,7 +21,7 @@ import pytest
 
 import ultr
 from tests.faults.kills import contents, rerun, survive, write_logs
-from tests.faults.train_kills import SETTINGS, kill_often, write_data
+from tests.faults.train_kills import EVERY_PHASE, kill_often, write_data
 from tests.logs.family import FAMILY
 from tests.soak.fuzz import fuzz
 from tests.train.outcome import outcome
@@ -66,7 +66,7 @@ def test_killed_at_random_moments(tmp_path, command):
 def test_trainings_killed_at_random_moments(tmp_path, planted):
     data, _, _ = planted([1.0, 0.7, 0.5], queries=40, sessions=80)
     file = write_data(tmp_path / "data.pickle", data)
-    ultr.fit(data, run=tmp_path / "plain", **SETTINGS)
+    ultr.fit(data, run=tmp_path / "plain", **EVERY_PHASE)
     expected, rng, kills, runs = outcome(tmp_path / "plain"), random.Random(0), 0, 0
     while kills < KILLS:
         root = tmp_path / f"run-{runs}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,7 @@ from ultr.train.start import start
 from ultr.train.warm import warm_start
 
 QUICK = TrainConfig(
-    ranker="linear", documents_per_batch=64, min_steps=30, evaluations=8, checkpoint_seconds=0.0
+    ranker="linear", documents_per_batch=64, min_steps=30, evaluations=8, ranker_rate=0.03
 )
 RHO = np.array([1, 0.7, 0.5, 0.4, 0.3, 0.25])
 
@@ -61,10 +62,10 @@ def test_lists_of_some_periods(later):
 def test_the_curve_follows_and_the_history_is_kept(first, later, tmp_path):
     before = {p: p.read_bytes() for p in (first / "run").rglob("*") if p.is_file()}
     summary = continued(later, tmp_path / "run", first)
-    sessions = load_lists(later, periods=load_lists(later).lake["periods"][1:]).split(
-        "train", by="query"
-    )
-    assert summary["sessions"] == sessions.sessions.sum()
+    both, (one,) = (load_lists(p / "lake").lake["periods"] for p in (tmp_path, first))
+    (new,) = set(both) - {one}
+    read = load_lists(later, periods=[new]).split("train", by="query")
+    assert summary["sessions"] == read.sessions.sum()
     run = ultr.open_run(tmp_path / "run")
     assert run.propensities.column_names == ["position", "propensity"]
     np.testing.assert_allclose(run.propensities["propensity"], RHO**2, atol=0.08)
@@ -72,7 +73,7 @@ def test_the_curve_follows_and_the_history_is_kept(first, later, tmp_path):
     assert history.column_names == ["period", "position", "propensity"]
     old = ultr.open_run(first / "run").propensities["propensity"].to_pylist()
     assert history["propensity"].to_pylist() == old + run.propensities["propensity"].to_pylist()
-    assert history["period"].unique().to_pylist() == load_lists(later).lake["periods"]
+    assert history["period"].unique().to_pylist() == [one, new]
     assert run.config["continued_from"] == str(first / "run")
     assert {p: p.read_bytes() for p in (first / "run").rglob("*") if p.is_file()} == before
     with pytest.raises(DataError, match="has not read"):
@@ -99,15 +100,16 @@ def test_it_begins_where_the_earlier_run_ended(first, days, tmp_path):
 
 
 def test_a_continued_training_that_was_killed_is_resumed(first, later, tmp_path):
-    continued(later, tmp_path / "plain", first)
+    often = replace(QUICK, evaluations=3, checkpoint_seconds=0.0)
+    continued(later, tmp_path / "plain", first, config=often)
 
     def die(line):
-        if line["epoch"] > 10:
+        if line["epoch"] > 1:
             raise Killed
 
     with pytest.raises(Killed):
-        continued(later, tmp_path / "run", first, on_epoch=die)
-    train_lake(lake=later, run=tmp_path / "run", config=QUICK, resume=True)
+        continued(later, tmp_path / "run", first, config=often, on_epoch=die)
+    train_lake(lake=later, run=tmp_path / "run", config=often, resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
 
 

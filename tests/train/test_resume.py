@@ -21,7 +21,7 @@ from ultr.train.source import InMemory, Segment
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 QUICK = {
-    "ranker": "linear", "ranker_rate": 0.03, "documents_per_batch": 128, "evaluations": 6,
+    "ranker": "linear", "ranker_rate": 0.03, "documents_per_batch": 128, "evaluations": 5,
     "min_steps": 20, "checkpoint_seconds": 0.0,
 }  # fmt: skip
 PHASES = {"documents_per_batch": 128, "evaluations": 3, "hidden": (4,)}
@@ -30,7 +30,7 @@ PHASES["checkpoint_seconds"] = 0.05
 
 @pytest.fixture(scope="module")
 def data(planted):
-    return planted(EXAMINATION, queries=60)[0]
+    return planted(EXAMINATION, queries=40)[0]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_stopped_twice_it_ends_as_if_it_was_not(data, undisturbed, tmp_path, che
 
 def test_finished_trainings_are_not_repeated(data, tmp_path):
     ultr.fit(data, run=tmp_path / "plain", **PHASES)
-    for after in (4, 5):  # in the second training; then in the fourth, 2 lines of which come again
+    for after in (4, 5):  # in the second training; then in the third
         fit_killed(data, tmp_path / "run", after=after, **PHASES)
     lines = []
     ultr.fit(data, run=tmp_path / "run", resume=True, on_epoch=lines.append)

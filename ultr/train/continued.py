@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +98,7 @@ class Earlier:
         Raises:
             UsageError: naming what differs.
         """
-        before = self.config["settings"]
+        before, settings = self.config["settings"], json.loads(json.dumps(settings))
         differ = [k for k, v in settings.items() if k not in _MAY_CHANGE and v != before.get(k, v)]
         if differ:
             raise UsageError(
