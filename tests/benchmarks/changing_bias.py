@@ -122,16 +122,23 @@ def followed_after(run: dict) -> int | None:
 def main() -> None:
     """Run and write the results file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=int, default=200_000, help="sessions with η = 0.5")
-    parser.add_argument("--night", type=int, default=50_000, help="sessions of a night with η = 2")
-    parser.add_argument("--nights", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--before", type=int, default=100_000, help="sessions with η = 0.5")
+    parser.add_argument("--night", type=int, default=20_000, help="sessions of a night with η = 2")
+    parser.add_argument("--nights", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     chosen = parser.parse_args()
-    runs = []
-    for logging in ("plackett-luce", "deterministic"):
-        for seed in range(chosen.seeds):
+    runs: list[dict] = []
+    for seed in range(chosen.seeds):
+        for logging in ("plackett-luce", "deterministic"):
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(experiment(Path(folder), seed=seed, logging=logging, chosen=chosen))
+            write(runs)
+    followed = {f"{r['logging']}, seed {r['seed']}": followed_after(r) for r in runs}
+    sys.stdout.write(json.dumps(followed, indent=1) + "\n")
+
+
+def write(runs: list[dict]) -> None:
+    """Write the results so far."""
     out = {
         "command": f"python tests/benchmarks/changing_bias.py {' '.join(sys.argv[1:])}".strip(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
@@ -142,7 +149,6 @@ def main() -> None:
         "runs": runs,
     }
     RESULTS.write_text(json.dumps(out, indent=1) + "\n")
-    sys.stdout.write(json.dumps(out["sessions_until_followed"], indent=1) + "\n")
 
 
 if __name__ == "__main__":
