@@ -38,7 +38,7 @@ def load_lists(lake: str | Path | Lake, *, periods: Collection[str] | None = Non
     source = lake if isinstance(lake, Lake) else open_lake(lake)
     source.require("lists", hint=f"run: ultr lists --lake {source.root}")
     if periods is not None:
-        source = _only(source, periods)
+        source = only_periods(source, periods)
     files = source.files("lists")
     if any("repeats" in f.keys for f in source.files("candidates")):
         files += source.files("candidates")  # a split query may have no list in its own bucket
@@ -52,8 +52,12 @@ def load_lists(lake: str | Path | Lake, *, periods: Collection[str] | None = Non
     return _share_rows(_concatenate(list(parts)), period).merge_clicks()
 
 
-def _only(lake: Lake, periods: Collection[str]) -> Lake:
-    """The lake with the lists of some periods."""
+def only_periods(lake: Lake, periods: Collection[str]) -> Lake:
+    """The lake with the lists of some periods.
+
+    Raises:
+        DataError: it has none of a period.
+    """
     known = {f.keys["period"] for f in lake.files("lists")}
     missing = sorted(set(periods) - known)
     if missing:
@@ -65,6 +69,17 @@ def _only(lake: Lake, periods: Collection[str]) -> Lake:
     kept = [f for f in lake.files("lists") if f.keys["period"] in periods]
     tables = {**lake.manifest.tables, "lists": kept}
     return replace(lake, manifest=replace(lake.manifest, tables=tables))
+
+
+def describe(lake: Lake) -> dict[str, Any]:
+    """What a run keeps of the lake that it was trained on."""
+    return {
+        "root": str(lake.root),
+        "version": lake.manifest.version,
+        "lists": lake.manifest.meta.get("lists"),
+        "tables": {n: table_digest(lake.manifest, n) for n in ("lists", "candidates")},
+        "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
+    }
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
@@ -122,13 +137,7 @@ def _load_bucket(
         list_query=list_query[order].astype(np.int32),
         session_split=_split_codes(rows["session_split"])[order],
         transform=transform,
-        lake={
-            "root": str(lake.root),
-            "version": lake.manifest.version,
-            "lists": lake.manifest.meta.get("lists"),
-            "tables": {n: table_digest(lake.manifest, n) for n in ("lists", "candidates")},
-            "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
-        },
+        lake=describe(lake),
         by_query=_own(transform, features, doc_query, candidates["period"]),
     )
     return loaded, candidates["period"].cast(pa.string())
