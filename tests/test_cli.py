@@ -1,6 +1,7 @@
 """The command line as a user meets it: help with an example, exit codes, words of errors."""
 
 import importlib.util
+import io
 import json
 import math
 import re
@@ -87,6 +88,10 @@ def test_version(capsys):
         (["sql", "--lake", "{lake}", "drop view sessions"], 2, "one SELECT"),
         (["sql", "--lake", "{lake}", "--name", "nonsense"], 2, "ctr_by_position"),
         (["sql", "--lake", "{lake}", "select 1", "--name", "coverage"], 2, "one thing"),
+        (["sql", "--lake", "{lake}", "select 1", "--runs", "{none}"], 2, "no folder"),
+        (["sql", "--lake", "{lake}", "--attach", "{lake}/x.duckdb"], 2, "into a lake"),
+        (["sql", "--schema", "nonsense"], 2, "ctr_by_position"),
+        (["sql", "--list", "--check"], 2, "one thing"),
         (["sql", "--lake", "{lake}", "select $a"], 2, "missing: a"),
         (["sql", "--lake", "{lake}", "select $a", "--param", "a"], 2, "--param takes"),
         (["sql", "--lake", "{lake}", "select 'a' :: int"], 1, "Could not convert"),
@@ -124,12 +129,29 @@ def test_sql_prints_a_table_or_what_programs_read(capsys, lake):
     assert call(capsys, *question, "--param", "g=3", "--format", "csv")[1] == "top\n2\n"
 
 
-def test_sql_without_sql_shows_what_can_be_asked(capsys, lake):
-    _, out, _ = call(capsys, "sql", "--lake", lake)
+def test_sql_list_shows_what_can_be_asked(capsys, lake):
+    _, out, _ = call(capsys, "sql", "--lake", lake, "--list")
     assert all(name in out for name in (*TABLES, "list_periods", "impressions", "ctr_by_position"))
+    assert re.search(r"^  judgments +2  ", out, re.MULTILINE)
     code, listed, _ = call(capsys, "sql", "--list")
     assert code == 0
-    assert listed.strip() in out
+    assert listed[listed.index("Analysis:") :] in out
+
+
+def test_sql_reads_standard_input(capsys, lake, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("select max(grade) as top\nfrom judgments;\n"))
+    assert call(capsys, "sql", "--lake", lake, "--format", "csv")[1] == "top\n2\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(" \n"))
+    code, out, err = call(capsys, "sql", "--lake", lake)
+    assert (code, out) == (2, "")
+    assert "nothing on standard input" in err
+
+
+def test_a_named_query_says_what_the_lake_lacks(capsys, lake):
+    code, _, err = call(capsys, "sql", "--lake", lake, "--name", "coverage")
+    assert code == 0
+    assert "no exposures in the lake yet: ultr lists" in err
+    assert "judgments" not in err
 
 
 def test_sql_check_fails_when_a_check_finds_rows(capsys, lake):
@@ -195,7 +217,7 @@ def test_the_overview_counts_what_the_views_show(capsys, lake):
         for source in ("a", "b"):
             rows = pa.table({"query_id": [7], "key": ["7"]})
             change.write("queries", rows, source=source)
-    _, out, _ = call(capsys, "sql", "--lake", lake)
+    _, out, _ = call(capsys, "sql", "--lake", lake, "--list")
     assert re.search(r"^  queries +1  ", out, re.MULTILINE)
 
 

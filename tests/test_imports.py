@@ -106,6 +106,9 @@ def test_imports_keep_the_direction(path):
     if where == "__init__":
         assert {n for n, _, _ in imports(path)} <= {"__future__", "importlib", "typing"}
         return
+    if where == "__main__":  # `python -m ultr`: the command line and nothing else
+        assert {n for n, _, _ in imports(path)} == {"cli"}
+        return
     wrong = {
         f"{where} imports {name}: {reason}"
         for name, is_ours, inside in imports(path)

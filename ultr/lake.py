@@ -17,7 +17,9 @@ import re
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 GRACE_S = 3600.0
+_FLUSHES = 8
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,13 @@ class Commit:
         self.manifest.tables.setdefault(table, []).append(entry)
 
     def write(
-        self, table: str, data: pa.Table, *, dictionary: bool | list[str] = True, **keys: object
+        self,
+        table: str,
+        data: pa.Table,
+        *,
+        dictionary: bool | list[str] = True,
+        delta: Sequence[str] = (),
+        **keys: object,
     ) -> None:
         """Write `data` as one file of `table` and add it; columns follow the registry.
 
@@ -272,6 +281,8 @@ class Commit:
             data: its rows; optional columns that it lacks are null.
             dictionary: whether values are stored once and pointed at, or paths of columns for
                 which they are; of others it costs time and saves nothing.
+            delta: paths of columns of whole numbers near each other, of which differences are
+                stored; not those in `dictionary`.
             **keys: what the file is about.
         """
         schema = TABLES[table].arrow()
@@ -280,7 +291,10 @@ class Commit:
             if column.is_optional and column.name not in data.column_names:
                 data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
         rows = data.select(schema.names).cast(schema)
-        pq.write_table(rows, path, compression="zstd", use_dictionary=dictionary)
+        encoding = dict.fromkeys(delta, "DELTA_BINARY_PACKED") or None
+        pq.write_table(
+            rows, path, compression="zstd", use_dictionary=dictionary, column_encoding=encoding
+        )
         self.add(table, path, rows=data.num_rows, **keys)
 
     def remove(self, table: str, where: Callable[[File], bool] = lambda _: True) -> None:
@@ -317,11 +331,10 @@ class Commit:
 
     def publish(self) -> None:
         """Flush what was written and put the new manifest in place."""
-        for path in self._written:
-            if path.exists():
-                _fsync(path)
-        for folder in {p.parent for p in self._written}:
-            _fsync(folder)
+        written = [p for p in self._written if p.exists()]
+        with ThreadPoolExecutor(_FLUSHES) as pool:  # a disk takes several at a time
+            for paths in (written, {p.parent for p in self._written}):
+                deque(pool.map(_fsync, paths), maxlen=0)
         self.manifest.version += 1
         _write_manifest(self.root, self.manifest)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,15 +60,6 @@ class Moments:
         # Relative to the mean: float noise of a constant must not be blown up to unit variance.
         scale = np.where(deviation > 1e-7 * np.maximum(1.0, mean), deviation, 1.0)
         return tuple(scale.tolist())
-
-    def to_json(self) -> dict[str, list[Any]]:
-        """A JSON object that `from_json` reads."""
-        return {"count": list(self.count), "mean": list(self.mean), "m2": list(self.m2)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Moments:
-        """Read what `to_json` wrote."""
-        return cls(tuple(data["count"]), tuple(data["mean"]), tuple(data["m2"]))
 
 
 def total_moments(chunks: Iterable[NDArray[Any]], *, size: int) -> Moments:

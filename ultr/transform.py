@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ultr.errors import DataError
-from ultr.moments import Moments, total_moments
+from ultr.moments import total_moments
 
 Array = NDArray[np.float32]
 Kind = Literal["standardise", "log1p", "log1p+standardise", "per-query", "none"]
@@ -41,7 +41,6 @@ class Transform:
         scale: `[F]` training standard deviations, 1 where a feature is constant.
         clip: bound on a standardised value; one wild value must not drive the ranker.
         kinds: `[F]`; empty standardises all.
-        moments: what `mean` and `scale` come from, so that new rows can be added.
     """
 
     names: tuple[str, ...]
@@ -49,7 +48,6 @@ class Transform:
     scale: tuple[float, ...]
     clip: float = 10.0
     kinds: tuple[Kind, ...] = ()
-    moments: Moments | None = None
 
     @property
     def needs_query(self) -> bool:
@@ -113,20 +111,6 @@ class Transform:
         own = standardised_by_query(rows, np.asarray(query).reshape(-1))
         return np.clip(own, -self.clip, self.clip).reshape(chosen.shape)
 
-    def extend(self, chunks: Iterable[NDArray[Any]]) -> Transform:
-        """The transform fitted on the former rows and on these, chunks of raw `[N, F]`.
-
-        Raises:
-            DataError: the transform does not know what it was fitted on.
-        """
-        if self.moments is None:
-            raise DataError(
-                "only a transform that keeps its moments can take more rows",
-                got="one without them",
-                hint="fit it again, on all rows: ultr lists",
-            )
-        return merge(self, fit_transform(chunks, self.names, self.kinds))
-
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""
         kinds = set(self.kinds) or {STANDARDISE}
@@ -137,20 +121,17 @@ class Transform:
             "scale": list(self.scale),
             "clip": self.clip,
             "kinds": list(self.kinds),
-            "moments": None if self.moments is None else self.moments.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Transform:
         """Read what `to_json` wrote."""
-        moments = data.get("moments")
         return cls(
             tuple(data["names"]),
             tuple(data["mean"]),
             tuple(data["scale"]),
             data["clip"],
             tuple(data.get("kinds", ())),
-            None if moments is None else Moments.from_json(moments),
         )
 
     def _check(self, features: NDArray[Any]) -> None:
@@ -254,28 +235,5 @@ def fit_transform(
     """
     plain = Transform(names, (0.0,) * len(names), (1.0,) * len(names), kinds=tuple(kinds))
     logged = (plain._logged(np.asarray(c, np.float32)) for c in chunks)
-    return _of(plain, total_moments(logged, size=len(names)))
-
-
-def merge(one: Transform, other: Transform) -> Transform:
-    """The transform fitted on the rows of both.
-
-    Raises:
-        DataError: other features or kinds, or one that does not know what it was fitted on.
-
-    Example:
-        >>> first, second = (fit_transform([np.array([[x]])], ("price",)) for x in (1.0, 3.0))
-        >>> merge(first, second).mean
-        (2.0,)
-    """
-    if (one.names, one.kinds) != (other.names, other.kinds) or not (one.moments and other.moments):
-        raise DataError(
-            "transforms are merged where they are of the same features and keep their moments",
-            got="others",
-            hint="fit the transform again, on all rows: ultr lists",
-        )
-    return _of(one, one.moments.merge(other.moments))
-
-
-def _of(plain: Transform, moments: Moments) -> Transform:
-    return dataclasses.replace(plain, mean=moments.mean, scale=moments.scale, moments=moments)
+    moments = total_moments(logged, size=len(names))
+    return dataclasses.replace(plain, mean=moments.mean, scale=moments.scale)

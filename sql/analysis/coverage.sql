@@ -6,45 +6,52 @@
 --   share: pairs / of_pairs
 
 with shown as (
-    select * from impressions
+    select * from exposures
 ),
 
 feature_pairs as (
-    select distinct query_id, doc_id from features
+    select
+        query_id,
+        doc_id
+    from features
 ),
 
 judged_pairs as (
-    select distinct query_id, doc_id from judgments
+    select
+        query_id,
+        doc_id
+    from judgments
 ),
 
 pairs as (
+    -- Two ranks differ where the least and the greatest do, which needs no set of ranks per pair.
     select
         query_id,
         doc_id,
-        count(distinct "position") as positions,
-        max(click) as clicked
+        min("position") < max("position") as is_swapped,
+        max(clicks) > 0 as is_clicked
     from shown
     group by query_id, doc_id
-),
-
-described as (
-    select
-        pairs.*,
-        feature_pairs.doc_id is not null as has_features,
-        judged_pairs.doc_id is not null as has_judgment
-    from pairs
-    left join feature_pairs using (query_id, doc_id)
-    left join judged_pairs using (query_id, doc_id)
 ),
 
 measured as (
     select
         count(*) as of_pairs,
-        count(*) filter (where positions > 1) as seen_at_several_positions,
-        count(*) filter (where clicked = 1) as clicked,
-        count(*) filter (where has_features) as with_features,
-        count(*) filter (where has_judgment) as with_judgment
-    from described
+        count(*) filter (where is_swapped) as seen_at_several_positions,
+        count(*) filter (where is_clicked) as clicked
+    from pairs
+),
+
+described as (
+    select
+        of_pairs,
+        seen_at_several_positions,
+        clicked,
+        (select count(*) from pairs semi join feature_pairs using (query_id, doc_id))
+            as with_features,
+        (select count(*) from pairs semi join judged_pairs using (query_id, doc_id))
+            as with_judgment
+    from measured
 ),
 
 final as (
@@ -53,7 +60,7 @@ final as (
         pairs,
         of_pairs,
         pairs / nullif(of_pairs, 0) as share
-    from measured
+    from described
     unpivot (
         pairs for measure in (
             seen_at_several_positions, clicked, with_features, with_judgment

@@ -24,6 +24,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ingest_logs import DISTINCT_PARTS
+
 from ultr.cli.ingest import command as ingest_command
 
 BYTES_PER_SESSION = 2900
@@ -138,7 +140,8 @@ def baidu(folder: Path, *, gigabytes: float, repeats: int, level: int) -> dict[s
         repeats=repeats if gigabytes <= 2 else 1,
     )
     shutil.rmtree(folder / "baidu")
-    return {"gigabytes_of_text": gigabytes, "parts": parts, **found}
+    distinct = min(parts, DISTINCT_PARTS)
+    return {"gigabytes_of_text": gigabytes, "parts": parts, "distinct_parts": distinct, **found}
 
 
 def yandex(folder: Path, *, sessions: int, repeats: int) -> dict[str, Any]:

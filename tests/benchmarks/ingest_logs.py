@@ -28,6 +28,10 @@ BLOCK = 50_000
 """Sessions made at a time."""
 
 
+DISTINCT_PARTS = 4
+"""Parts of a Baidu log that are made; ingest keeps nothing of one while it reads another."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """Pages as numbers.
@@ -234,12 +238,16 @@ def steps(sessions: int) -> Iterator[tuple[int, int]]:
 
 
 def write_baidu(folder: Path, *, sessions: int, parts: int, level: int) -> None:
-    """A log in gzip'd parts."""
+    """A log in gzip'd parts; those after the first `DISTINCT_PARTS` are links to these."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, texts = np.random.default_rng(0), Texts()
     for part in range(parts):
+        path = folder / f"part-{part:05d}.gz"
+        if part >= DISTINCT_PARTS:
+            path.hardlink_to(folder / f"part-{part % DISTINCT_PARTS:05d}.gz")
+            continue
         size = sessions * (part + 1) // parts - sessions * part // parts
-        with gzipped(folder / f"part-{part:05d}.gz", level=level) as file:
+        with gzipped(path, level=level) as file:
             for _, count in steps(size):
                 shown = pages(rng, sessions=count, queries=4 * sessions)
                 write_lines(file, baidu_lines(rng, shown, texts=texts))

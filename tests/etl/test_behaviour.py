@@ -162,7 +162,7 @@ def test_a_log_without_time_is_refused(tmp_path, pages, make_lake):
     before = (root / "manifest.json").read_bytes()
     with pytest.raises(DataError, match="needs the time at which pages were shown"):
         made(root)
-    with pytest.raises(DataError, match="--period week needs the time"):
+    with pytest.raises(UsageError, match="--period week needs the time"):
         made(root, period="week")
     assert (root / "manifest.json").read_bytes() == before
 

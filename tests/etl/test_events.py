@@ -262,6 +262,7 @@ def test_a_dry_run_joins_too(tmp_path):
     for result in told:
         del result["seconds"], result["sessions_per_second"]
     assert told[0].pop("bad_files") == {}
+    assert told[1].pop("id_rules") == {"query": "xxh3", "doc": "integer"}  # of what is written
     (examples,) = told[0].pop("reject_examples").values()
     assert examples[0].startswith("a.tsv:")
     assert told[0] == told[1]
@@ -366,3 +367,17 @@ def test_a_file_that_went_bad_takes_what_it_said_with_it(tmp_path, form):
     found, expected = content(tmp_path / "lake"), content(tmp_path / "one")
     found["rejects"] = [r for r in found["rejects"] if "file left out" not in r]
     assert found == expected
+
+
+def test_one_event_of_the_far_future_makes_nothing_overdue(tmp_path):
+    lake = tmp_path / "lake"
+    waits = event("click", 10, "b", query="q9")
+    stray = event("click", 30_000 * DAY_MS, "b", query="q8")
+    lines = as_lines(*one_page(0), *one_page(1, day=1), waits)
+    read(lake, [write(tmp_path / "a.log", lines)], "ubi")
+    result = read(lake, [write(tmp_path / "b.log", as_lines(stray, *one_page(2, day=1)))], "ubi")
+    assert (result["far_times"], result["waiting"], result["rejects"]) == (1, 1, 1)
+    read(lake, [write(tmp_path / "c.log", as_lines(*one_page(9)))], "ubi")
+    opened = counts_hold(lake)
+    assert sum(sum(p["click"]) for p in opened.read("sessions").to_pylist()) == 1
+    assert opened.rows("rejects") == 1  # the stray one

@@ -226,3 +226,18 @@ def test_a_damaged_log_is_told(tmp_path, lake):
     path.write_bytes(bytes(data))
     with pytest.raises(DataError, match="readable Parquet"):
         add_features(lake, source=tmp_path / "f.parquet")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("query_id,doc_id,a,b\n7,1,1,2\n7,2,3\n", "Expected 4 columns, got 3"),
+        ("query_id,doc_id,a\n7,1,1,2\n", "Expected 3 columns, got 4"),
+        ("query_id,doc_id,a,a\n7,1,1,2\n", "has a more than once"),
+        ("query_id,doc_id,doc_id,a\n7,1,1,2\n", "has doc_id more than once"),
+        ("query_id,doc_id,a\n7,1,1\nquery_id,doc_id,a\n7,2,1\n", "again in row 2"),
+    ],
+)
+def test_rows_and_headers_of_text_files_fit(tmp_path, lake, text, words):
+    (tmp_path / "f.csv").write_text(text)
+    refused(lake, tmp_path / "f.csv", words)

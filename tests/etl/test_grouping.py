@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ultr.etl.collapse import Rows, collapse, exact_weights, hash_lists, hash_rows, real_weights
-from ultr.etl.grouping import group, group_pairs, order_by
+from ultr.etl.grouping import group, order_by, sort_pairs
 from ultr.etl.ragged import as_lists, gather, totals
 
 
@@ -99,15 +99,29 @@ def test_weights_are_exact_and_do_not_depend_on_the_order():
     assert [x.tolist() for x in real_weights(n, None)] == [n.tolist(), n.tolist()]
 
 
-def test_groups_of_pairs():
+@pytest.mark.parametrize("high", [3, 2**20, 2**62, 2**63 - 1], ids=str)
+@pytest.mark.parametrize("runs", [1, 5])
+def test_pairs_are_grouped_in_order(high, runs):
     rng = np.random.default_rng(0)
-    a, b = rng.integers(-3, 3, (2, 200))
-    groups = group_pairs(a, b)
+    ends = rng.integers(-high, high, (2, 30))
+    a, b = ends[0][rng.integers(0, 30, 200)].repeat(runs), ends[1][rng.integers(0, 30, 200 * runs)]
+    groups = sort_pairs(a, b)
     pairs, number = np.unique(np.stack([a, b], axis=1), axis=0, return_inverse=True)
-    assert len(groups.start) == len(pairs)
-    assert len(np.unique(groups.number * len(pairs) + number.ravel())) == len(pairs)
-    np.testing.assert_array_equal(groups.sum(np.ones(200)), np.bincount(groups.number))
-    assert groups.min(a).tolist() == a[groups.first].tolist()
+    np.testing.assert_array_equal(groups.number, number.ravel())
+    np.testing.assert_array_equal(np.stack([a, b], axis=1)[groups.first], pairs)
+    np.testing.assert_array_equal(groups.sum(np.ones(len(a))), np.bincount(groups.number))
+
+
+def test_pairs_that_agree_in_their_high_bits_are_told_apart():
+    a = np.arange(8).repeat(4)
+    b = np.tile([-(2**62), 2**62, 2**62 + 1, 2**62 + 2], 8)
+    groups = sort_pairs(a[::-1].copy(), b[::-1].copy())
+    np.testing.assert_array_equal(groups.order, np.arange(32)[::-1])
+    assert len(groups.start) == 32
+
+
+def test_no_pairs():
+    assert len(sort_pairs(np.zeros(0, np.int64), np.zeros(0, np.int64)).number) == 0
 
 
 def test_different_rows_of_one_hash_are_told_apart():

@@ -252,3 +252,25 @@ def test_clara2(real_data, tmp_path):
     assert result["clicks"] + result["repeated"] == 2095
     assert result["ignored"] == 0
     assert result["lines"] == 8612
+
+
+def test_a_night_of_which_no_file_can_be_read_is_no_success(tmp_path):
+    lake, good = tmp_path / "lake", log(tmp_path / "a.tsv", range(3))
+    bad = tmp_path / "b.tsv.gz"
+    bad.write_bytes(b"no gzip")
+    skip = IngestConfig(format="yandex", on_bad_file="skip")
+    with pytest.raises(DataError, match="at least one file must be readable"):
+        ingest([bad], lake=lake, config=skip)
+    assert not lake.exists()
+    assert ingest([good, bad], lake=lake, config=skip)["files_rejected"] == 1
+    before = files(lake)
+    with pytest.raises(DataError, match=r"1 of 1 .*b\.tsv\.gz"):
+        ingest([bad], lake=lake, config=skip)
+    assert files(lake) == before
+
+
+def test_the_summary_says_by_which_rule_ids_are_made(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("query_id,doc_id,position,click\n7,1,1,0\n7,x,1,1\n")
+    result = ingest([table], lake=tmp_path / "lake", config=IngestConfig(format="table"))
+    assert result["id_rules"] == {"query": "integer", "doc": "xxh3"}

@@ -7,8 +7,10 @@ import pytest
 
 import ultr
 from tests.test_cli import call
-from ultr.errors import UsageError
+from ultr.errors import DataError, UsageError
 from ultr.etl.drop import DropConfig, drop
+from ultr.etl.features import add_features
+from ultr.etl.features_config import BehaviourConfig
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.judgments import add_judgments
 from ultr.etl.lists import ListsConfig, build_lists
@@ -193,3 +195,14 @@ def test_the_commands(lake, capsys):
         assert out.startswith("{")
     with pytest.raises(UsageError):
         DropConfig()
+
+
+def test_compaction_leaves_features_of_the_log_as_fresh_as_they_were(lake, tmp_path):
+    add_features(lake, behaviour=BehaviourConfig())
+    compact(lake)
+    assert build_lists(lake, config=ListsConfig())["features"] > 0
+    (tmp_path / "d.csv").write_text(csv("d"))
+    ingest([tmp_path / "d.csv"], lake=lake, config=CONFIG)
+    compact(lake)
+    with pytest.raises(DataError, match="as new as the log"):
+        build_lists(lake, config=ListsConfig())

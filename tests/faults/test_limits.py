@@ -51,6 +51,24 @@ def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
     assert (contents(lake), sorted(p.name for p in lake.rglob("*"))) == before
 
 
+@pytest.mark.parametrize("command", ["lists", "features"])
+def test_a_full_disk_leaves_what_is_derived_as_it_was(tmp_path, command):
+    lake = tmp_path / "lake"
+    ingest(write_logs(tmp_path / "logs", files=1, sessions=5000), lake=lake, config=YANDEX)
+    given = []
+    if command == "features":
+        pairs = [(q, u) for q in range(200) for u in range(100)]
+        rows = "".join(f"{q}:0,{u},{q * u}\n" for q, u in pairs)
+        (tmp_path / "f.csv").write_text(f"query_id,doc_id,a\n{rows}")
+        given = ["--from", tmp_path / "f.csv", "--min-match", "0"]
+    before = contents(lake), sorted(p.name for p in lake.rglob("*"))
+    done = run(command, "--lake", lake, *given, code=FULL)
+    assert done.returncode == 1
+    assert "space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (contents(lake), sorted(p.name for p in lake.rglob("*"))) == before
+
+
 def test_a_second_process_is_told_who_writes_and_readers_are_not_blocked(tmp_path):
     logs = write_logs(tmp_path / "logs", files=2, sessions=30)
     lake = tmp_path / "lake"

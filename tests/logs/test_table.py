@@ -332,3 +332,27 @@ def test_trec_2014(real_data):
     (chunk,) = table.read(real_data / "trec2014" / "sessions.txt", mapping=mapping)
     assert (chunk.pages.height, chunk.rejects.height) == (363, 0)
     assert chunk.pages["position"].to_list() == [list(range(1, 11))] * 363
+
+
+def test_a_row_without_a_query_is_told_as_such_and_takes_its_page(read):
+    chunk = read(f"page_id,{HEADER}\np,s1,q1,a,1,0\np,s1,,b,2,1\nr,s1,q2,a,1,0\n")
+    assert [q for q, *_ in rows(chunk)] == ["q2"]
+    assert chunk.rejects["reason"].to_list() == ["no query", "no query"]
+
+
+@pytest.mark.parametrize("value", [{"id": 1}, [1, 2], [{"id": 1}]])
+@pytest.mark.parametrize("column", ["doc_id", "query_id", "session_id"])
+def test_a_nested_column_is_no_key(read, value, column):
+    row = {"session_id": "s", "query_id": "q", "doc_id": "d", "position": 1, "click": 0}
+    with pytest.raises(DataError, match="text, numbers or lists of them"):
+        read(json.dumps(row | {column: value}), MAPPED)
+
+
+MAPPED = """
+    [columns]
+    session = "session_id"
+    query = "query_id"
+    document = "doc_id"
+    position = "position"
+    click = "click"
+"""

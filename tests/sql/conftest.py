@@ -15,16 +15,16 @@ def rows(table, records):
     return pa.Table.from_pylist([{n: r.get(n) for n in schema.names} for r in records], schema)
 
 
-def page(source, ordinal, query_id, docs, clicks, **more):
+def page(source, ordinal, query_id, docs, clicks, *, day=1, **more):
     return {
         "source": source,
         "ordinal": ordinal,
         "query_id": query_id,
-        "period": "2026-01-01",
+        "period": f"2026-01-{day:02}",
         "doc_id": docs,
         "position": list(range(1, len(docs) + 1)),
         "click": clicks,
-        "shown_at": datetime(2026, 1, 1, 12, 30, tzinfo=UTC),
+        "shown_at": datetime(2026, 1, day, 12, 30, tzinfo=UTC),
         "weight": 1.0,
         **more,
     }
@@ -41,7 +41,7 @@ def lake(tmp_path):
     with create_lake(root).commit("test") as change:
         pages = {
             "a.tsv": [page("a.tsv", 1, 7, [1, 2], [1, 0]), page("a.tsv", 5, 7, [2, 1], [0, 0])],
-            "b.tsv": [page("b.tsv", 1, 8, [3], [1], period="2026-01-02")],
+            "b.tsv": [page("b.tsv", 1, 8, [3], [1], day=2)],
         }
         for source, records in pages.items():
             change.write("sessions", rows("sessions", records), source=source)

@@ -1,14 +1,19 @@
 """Every check on VALUES that must and must not make it fire."""
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from ultr.errors import DataError
+from ultr.schema import SESSIONS
 from ultr.sql import run_checks
 from ultr.sql.named import checks
+from ultr.sql.tables import duckdb_type
 
-PAGES = "sessions(source, ordinal, doc_id, position, click, dwell_s, media_type, height_px)"
-NONE = "null::float[], null::varchar[], null::float[]"
+LISTS = [c for c in SESSIONS.columns if pa.types.is_list(c.type) and c.name != "feedback"]
+SHOWN = ["doc_id", "position", "click"]
+MORE = [c for c in LISTS if c.name not in SHOWN]
+PAGES = f"sessions({', '.join(['source', 'ordinal', *SHOWN, *(c.name for c in MORE)])})"
 COUNTED = {
     "sessions(ordinal)": "(1), (2), (3), (4)",
     "lists(n)": "(2::bigint), (1)",
@@ -37,8 +42,20 @@ FACTS = {
 }
 
 
-def page(docs="[1, 2]", positions="[1, 2]", clicks="[0, 1]", rest=NONE):
-    return {PAGES: f"('a', 1, {docs}, {positions}, {clicks}, {rest})"}
+def page(docs="[1, 2]", positions="[1, 2]", clicks="[0, 1]", **more):
+    """One page; `more` gives the list columns that are not null."""
+    rest = [f"{more.get(c.name, 'null')}::{duckdb_type(c.type)}" for c in MORE]
+    return {PAGES: f"('a', 1, {docs}, {positions}, {clicks}, {', '.join(rest)})"}
+
+
+def shared(view, *, columns, row, other):
+    """Cases of a key: two rows that differ in it, and two that do not."""
+    return ([{f"{view}({columns})": f"{row}, {other}"}], [{f"{view}({columns})": f"{row}, {row}"}])
+
+
+def broken(relation, good, *bad):
+    """Cases of a rule on the rows of one relation."""
+    return [{relation: g} for g in good], [{relation: b} for b in bad]
 
 
 CASES = {
@@ -52,15 +69,114 @@ CASES = {
         [page(clicks="[0, 2]"), page(clicks="[-1, 0]"), page(clicks="[null, 1]")],
     ),
     "lists_are_parallel": (
-        [page(), page(rest="[0.5, null], ['web', 'ad'], [1, 2]")],
+        [page(), page(dwell_s="[0.5, null]", media_type="['web', 'ad']", height_px="[1, 2]")],
         [
             page(clicks="[1]"),
             page(positions="[1, 2, 3]"),
             page(docs="[]::int[]", positions="[]::int[]", clicks="[]::int[]"),
-            page(rest="[0.5], null::varchar[], null::float[]"),
-            page(rest="null::float[], ['a', 'b', 'c'], null::float[]"),
+            *(page(**{c.name: "[null]"}) for c in MORE),
+            page(media_type="['a', 'b', 'c']"),
             page(docs="null::int[]"),
         ],
+    ),
+    "exposures_are_unique": shared(
+        "exposures",
+        columns="query_id, doc_id, position, context, period",
+        row="(7, 1, 1, '', 'a')",
+        other="(7, 1, 1, '', 'b')",
+    ),
+    "judgments_are_unique": shared(
+        "judgments", columns="query_id, doc_id", row="(7, 1)", other="(8, 1)"
+    ),
+    "features_are_unique": shared(
+        "features",
+        columns="query_id, doc_id, period, feature_group",
+        row="(7, 1, null, 'own')",
+        other="(7, 1, '2026-01-01', 'own')",
+    ),
+    "candidates_are_unique": shared(
+        "candidates",
+        columns="query_id, doc_id, period, bucket",
+        row="(7, 1, null, 0)",
+        other="(7, 1, '2026-01-01', 0)",
+    ),
+    "rejects_are_unique": shared(
+        "rejects", columns="source, line", row="('a', 1)", other="('b', 1)"
+    ),
+    "events_are_unique": shared("events", columns="source, line", row="('a', 1)", other="('a', 2)"),
+    "collapsed_lists_are_unique": shared(
+        "lists",
+        columns="bucket, period, query_id, row, position, context, click, session_split",
+        row="(0, 'a', 7, [0], [1], null, [1], 'train')",
+        other="(0, 'a', 7, [0], [1], null, [0], 'train')",
+    ),
+    "exposures_are_counts": broken(
+        "exposures(query_id, doc_id, position, period, impressions, clicks, dwell_sum_s)",
+        ["(7, 1, 1, 'a', 2, 0, null), (7, 1, 2, 'a', 2, 2, 0.5)"],
+        "(7, 1, 0, 'a', 2, 0, null)",
+        "(7, 1, 1, 'a', 0, 0, null)",
+        "(7, 1, 1, 'a', 2, 3, null)",
+        "(7, 1, 1, 'a', 2, -1, null)",
+        "(7, 1, 1, 'a', 2, null::bigint, null)",
+        "(7, 1, 1, 'a', 2, 1, -0.5)",
+    ),
+    "grades_start_at_zero": broken(
+        "judgments(query_id, doc_id, grade)",
+        ["(7, 1, 0), (7, 2, 4)"],
+        "(7, 1, -1)",
+        "(7, 1, null::int)",
+    ),
+    "weights_are_positive": broken(
+        "sessions(source, ordinal, weight)",
+        ["('a', 1, 0.5::double)"],
+        "('a', 1, 0.0::double)",
+        "('a', 1, -1.0::double)",
+        "('a', 1, 'nan'::double)",
+        "('a', 1, null::double)",
+    ),
+    "collapsed_weights_fit": broken(
+        "lists(bucket, period, query_id, n, weight, weight_sq)",
+        ["(0, 'a', 7, 3, 3.0, 3.0), (0, 'a', 7, 2, 1.5, 1.25), (0, 'a', 7, 3, 0.3, 0.03)"],
+        "(0, 'a', 7, 0, 1.0, 1.0)",
+        "(0, 'a', 7, 1, 0.0, 0.0)",
+        "(0, 'a', 7, 2, 2.0, 1.0)",
+        "(0, 'a', 7, 2, 2.0, 5.0)",
+        "(0, 'a', 7, null::int, 2.0, 2.0)",
+    ),
+    "collapsed_lists_are_parallel": broken(
+        "lists(bucket, period, query_id, row, position, context, click)",
+        [
+            "(0, 'a', 7, [0, 1], [1, 2], null::varchar[], [0, 1])",
+            "(0, 'a', 7, [0, 1], [1, 2], ['x', null], [0, 1])",
+        ],
+        "(0, 'a', 7, [0, 1], [1], null::varchar[], [0, 1])",
+        "(0, 'a', 7, [0, 1], [1, 2], null::varchar[], [0])",
+        "(0, 'a', 7, [0, 1], [1, 2], ['x'], [0, 1])",
+        "(0, 'a', 7, []::int[], []::int[], null::varchar[], []::int[])",
+        "(0, 'a', 7, null::int[], null::int[], null::varchar[], null::int[])",
+    ),
+    "splits_are_by_query": broken(
+        "lists(query_id, query_split, session_split)",
+        ["(7, 'train', 'train'), (7, 'train', 'test'), (8, 'validation', 'train')"],
+        "(7, 'train', 'train'), (7, 'test', 'train')",
+        "(7, 'training', 'train')",
+        "(7, 'train', null::varchar)",
+        "(7, null::varchar, 'train')",
+    ),
+    "periods_are_utc_days": broken(
+        "sessions(source, ordinal, shown_at, period)",
+        ["('a', 1, timestamp '2026-01-01 23:59:59', '2026-01-01'), ('a', 2, null, 'all')"],
+        "('a', 1, timestamp '2026-01-02 00:00:00', '2026-01-01')",
+        "('a', 1, null::timestamp, '2026-01-01')",
+        "('a', 1, timestamp '2026-01-02 00:00:00', 'all')",
+        "('a', 1, null::timestamp, null::varchar)",
+    ),
+    "feature_groups_have_one_length": broken(
+        "features(feature_group, features)",
+        ["('a', [1.0, null]), ('a', [0.0, 2.0]), ('b', [1.0]), (null, [1.0])"],
+        "('a', [1.0]), ('a', [1.0, 2.0])",
+        "('a', [1.0]), ('a', null)",
+        "('a', null::double[])",
     ),
     "sessions_are_unique": (
         [{"sessions(source, ordinal)": "('a', 1), ('a', 2), ('b', 1)"}],

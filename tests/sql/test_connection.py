@@ -6,7 +6,10 @@ from ultr.errors import DataError, UsageError
 from ultr.lake import create_lake
 from ultr.schema import TABLES
 from ultr.sql import connect, query, scan
+from ultr.sql.catalog import catalog
 from ultr.sql.connection import explained, run, view_names
+from ultr.sql.named import views
+from ultr.sql.runs import RUN_TABLES
 from ultr.sql.tables import duckdb_type
 
 
@@ -102,6 +105,10 @@ def test_parameters_must_fit_the_sql(lake, given, shown):
         "set enable_external_access = true",
         "pragma enable_profiling",
         "install httpfs",
+        "load httpfs",
+        "call force_checkpoint()",
+        "export database '{out}'",
+        "create secret (type s3)",
         "select 1; select 2",
         "",
         "-- nothing",
@@ -125,6 +132,9 @@ def test_only_one_select_runs(lake, tmp_path, sql):
         "'{path}'",
         "glob('{path}')",
         "read_blob('{manifest}')",
+        "read_json('{manifest}')",
+        "(select 1 from read_csv('{path}'))",
+        """query('select * from "{path}"')""",
     ],
 )
 def test_other_files_are_out_of_reach_unless_allowed(lake, tmp_path, source):
@@ -136,6 +146,38 @@ def test_other_files_are_out_of_reach_unless_allowed(lake, tmp_path, source):
         query(lake, sql).fetchall()
     assert "--allow-files" in str(caught.value)
     assert len(query(lake, sql, allow_files=True).fetchall()) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_csv('/etc/passwd')",
+        "from read_text('/etc/pass*')",
+        "from '/proc/self/environ'",
+        "from read_parquet('https://example.org/a.parquet')",
+        "from sniff_csv('/etc/passwd')",
+        "from glob('/etc/*')",
+        "from parquet_metadata('/etc/passwd')",
+    ],
+)
+def test_nothing_else_of_the_machine_is_read(lake, sql):
+    connection = connect(lake)
+    with pytest.raises(UsageError), explained(connection):
+        run(connection, sql).fetchall()
+
+
+def test_variables_of_the_program_are_no_tables(lake):
+    frame = pl.DataFrame({"a": [1]})
+    assert frame.height == 1
+    with pytest.raises(UsageError, match="frame does not exist"):
+        query(lake, "from frame")
+
+
+@pytest.mark.parametrize("sql", ["copy sessions to '{out}'", "attach '{out}'", "set threads = 1"])
+def test_other_files_are_read_but_never_written_when_allowed(lake, tmp_path, sql):
+    with pytest.raises(UsageError, match="one SELECT"):
+        query(lake, sql.format(out=tmp_path / "out"), allow_files=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_settings_are_locked(lake):
@@ -182,4 +224,5 @@ def test_unknown_tables_are_named(lake):
 
 
 def test_view_names_are_tables_first(lake):
-    assert view_names(connect(lake)) == [*TABLES, "list_periods", "impressions"]
+    own = [*TABLES, "list_periods", *RUN_TABLES]
+    assert view_names(connect(lake)) == [*own, *(v.name for v in views())] == list(catalog())

@@ -90,7 +90,7 @@ def test_files_by_ending(lake, tmp_path, capsysbinary):
         assert not written(lake, capsysbinary, sql, out=out)
         assert [p.name for p in tmp_path.glob("out.*.new")] == []
     found = pq.read_table(tmp_path / "out.parquet").to_pylist()
-    assert [r["click"] for r in found] == [[1], [1, 0], [0, 0]]
+    assert [r["click"] for r in found] == [[1, 0], [1], [0, 0]]
     assert found[0]["shown_at"] == datetime(2026, 1, 1, 12, 30)
     assert len(json.loads((tmp_path / "out.json").read_text())) == 3
 

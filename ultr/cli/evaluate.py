@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--max-grade", type=int, help="Top of the grade scale, for ERR: 1 to 30.")
 @click.option("--per-query", type=_PATH, help="Write the metrics of each query as Parquet.")
+@click.option(
+    "--propensities",
+    type=_PATH,
+    help="Value new rankings with these (of ultr diagnose, or a truth.json), not the run's own.",
+)
 @json_option
 def command(
     more_letor: tuple[Path, ...],
@@ -72,6 +78,23 @@ def command(
         config=EvaluateConfig(**settings),
         quiet=as_json,
     )
-    emit(result, as_json=as_json, title=f"evaluated {run}")
+    emit(result if as_json else _short(result), as_json=as_json, title=f"evaluated {run}")
     if lake is not None and "n_queries" not in result:
         click.echo(f"no grades: add some with ultr judgments FILE --lake {lake}", err=True)
+
+
+def _short(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for people: an interval beside its value, values of one kind on one line."""
+    out: dict[str, Any] = {}
+    for name, value in result.items():
+        if name.endswith(("_low", "_high")):
+            continue
+        kind, _, rank = name.partition("@")
+        if f"{name}_low" in result:
+            low, high = result[f"{name}_low"], result[f"{name}_high"]
+            out[name] = f"{value:.4g}  ({low:.4g} to {high:.4g})"
+        elif kind.startswith("perplexity") and rank:
+            out.setdefault(f"{kind} by rank", []).append(f"{value:.3f}")
+        else:
+            out[name] = value
+    return {k: " ".join(v) if isinstance(v, list) else v for k, v in out.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,23 @@ import click
     help="Default: by the ending of --out, else table.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to this file.")
+@click.option(
+    "--runs",
+    "run_folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder with runs, for the views of runs; default: runs beside the lake.",
+)
 @click.option("--allow-files", is_flag=True, help="Let the SQL read other files too.")
-@click.option("--list", "show_list", is_flag=True, help="List the named queries.")
+@click.option("--list", "show_list", is_flag=True, help="List the named queries and the views.")
+@click.option("--schema", metavar="NAME", help="Show the columns of a view or a named query.")
 @click.option("--check", is_flag=True, help="Run every data check; exit code 1 if one finds rows.")
+@click.option(
+    "--attach",
+    type=click.Path(path_type=Path),
+    metavar="FILE.duckdb",
+    help="Write a DuckDB database with the views, for the DuckDB CLI or a BI tool.",
+)
 def command(
     *,
     statement: str | None,
@@ -33,80 +48,122 @@ def command(
     parameters: tuple[str, ...],
     form: Any,
     out: Path | None,
+    run_folders: tuple[Path, ...],
     allow_files: bool,
     show_list: bool,
+    schema: str | None,
     check: bool,
+    attach: Path | None,
 ) -> None:
     """Run one SELECT, or a named query, over the views of a lake (DuckDB; nothing is written).
+
+    Without a statement it is read from standard input; on a terminal a prompt opens, with .help.
+
+    The database of --attach holds views of the lake as it is now, with absolute paths: write it
+    anew after each commit (its view lake_commit tells whether it is the newest).
 
     \b
     Examples:
       ultr sql --list
+      ultr sql --schema exposures
+      ultr sql --lake lake
       ultr sql --lake lake --name ctr_by_position
       ultr sql --lake lake --name top_queries --param top=5 --format csv --out top.csv
       ultr sql --lake lake "select * from impressions where query_id = $q" --param q=7
+      ultr sql --lake lake < question.sql
+      ultr sql --lake lake --runs runs --name lift_by_traffic --param run=dla
+      ultr sql --lake lake --attach lake.duckdb && duckdb -readonly lake.duckdb
       ultr sql --lake lake --check
     """
     from ultr.errors import UsageError
 
-    if show_list:
-        click.echo(_names())
+    given = {
+        "SQL": statement,
+        "--name": name,
+        "--check": check or None,
+        "--attach": attach,
+        "--list": show_list or None,
+        "--schema": schema,
+    }
+    asked = [what for what, value in given.items() if value is not None]
+    if len(asked) > 1:
+        raise UsageError("one thing at a time", got=" and ".join(asked), hint="leave one")
+    if show_list or schema is not None:
+        click.echo(_listing(lake, schema))
         return
     if lake is None:
         raise UsageError(
             "SQL needs a lake", got="no --lake", hint="add --lake FOLDER, or --list for the names"
         )
-    if sum((statement is not None, name is not None, check)) > 1:
-        raise UsageError(
-            "one thing at a time", got="more than one of SQL, --name and --check", hint="leave one"
-        )
     if check:
         _check(lake)
-    elif statement is None and name is None:
-        click.echo(_overview(lake))
+    elif attach is not None:
+        _attach(lake, attach, run_folders)
+    elif not asked and not out and sys.stdin is not None and sys.stdin.isatty():
+        _prompt(lake, run_folders, allow_files=allow_files)
     else:
-        from ultr.config import split_assignments
+        from ultr.sql.named import parameter_values
         from ultr.sql.output import write_query
 
-        # As text, which DuckDB casts to what it stands beside: a number may be meant as a key.
-        texts = split_assignments(parameters, option="--param")
-        given = {name: None if text == "null" else text for name, text in texts.items()}
         write_query(
-            lake, statement, name=name, given=given, form=form, out=out, allow_files=allow_files
+            lake,
+            None if name else statement or _from_standard_input(),
+            name=name,
+            given=parameter_values(parameters, option="--param"),
+            form=form,
+            out=out,
+            runs=_runs(lake, run_folders),
+            allow_files=allow_files,
         )
 
 
-def _names() -> str:
-    from ultr.sql import named_queries
+def _from_standard_input() -> str:
+    from ultr.errors import UsageError
 
-    lines = []
-    for kind, title in (("analysis", "Analysis"), ("checks", "Checks (no row when all is well)")):
-        queries = [q for q in named_queries().values() if q.kind == kind]
-        width = max(len(q.name) for q in queries)
-        lines.append(f"{title}:")
-        for q in queries:
-            lines.append(f"  {q.name:<{width}}  {q.purpose}")
-            lines += [
-                f"  {'':<{width}}    --param {p}=…  {meaning} (default {q.defaults[p]})"
-                for p, meaning in q.parameters.items()
-            ]
-    return "\n".join(lines)
+    text = sys.stdin.read() if sys.stdin is not None else ""
+    if not text.strip():
+        raise UsageError(
+            "there must be something to run",
+            got="no SQL, no --name, and nothing on standard input",
+            hint='add "select …" or --name NAME (ultr sql --list), or call it on a terminal',
+        )
+    return text
 
 
-def _overview(lake: Path) -> str:
+def _runs(lake: Path, given: tuple[Path, ...]) -> list[Path]:
+    from ultr.sql.runs import default_runs
+
+    return list(given) or default_runs(lake)
+
+
+def _listing(lake: Path | None, schema: str | None) -> str:
     from ultr.lake import open_lake
-    from ultr.lake_info import view_rows
-    from ultr.schema import TABLES
-    from ultr.sql.named import views
+    from ultr.sql.describe import names_text, schema_text, views_text
+
+    if schema is not None:
+        return schema_text(schema)
+    return f"{views_text(open_lake(lake) if lake else None)}\n\n{names_text()}"
+
+
+def _prompt(lake: Path, given: tuple[Path, ...], *, allow_files: bool) -> None:
+    from ultr.lake import open_lake
+    from ultr.sql import connect
+    from ultr.sql.prompt import line_editing, prompt
 
     opened = open_lake(lake)
-    width = max(map(len, TABLES))
-    lines = ["Views:"]
-    lines += [f"  {n:<{width}}  {view_rows(opened, n):>12,}  {t.row}" for n, t in TABLES.items()]
-    notes = {"list_periods": "what `ultr lists` noted of each period: period, sessions, dropped"}
-    notes |= {v.name: v.purpose for v in views()}
-    lines += [f"  {name:<{width}}  {'':>12}  {purpose}" for name, purpose in notes.items()]
-    return "\n".join([*lines, "", _names()])
+    connection = connect(opened, runs=_runs(lake, given), allow_files=allow_files)
+    click.echo(f"{lake}, commit {opened.manifest.version}. SELECT …; or .help", err=True)
+    with line_editing(connection):
+        prompt(connection)
+
+
+def _attach(lake: Path, target: Path, given: tuple[Path, ...]) -> None:
+    from ultr.lake import open_lake
+    from ultr.sql.attach import attach
+
+    opened = open_lake(lake)
+    names = attach(opened, target, runs=_runs(lake, given))
+    click.echo(f"wrote {target} with {len(names)} views of commit {opened.manifest.version}")
 
 
 def _check(lake: Path) -> None:

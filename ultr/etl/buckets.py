@@ -46,6 +46,9 @@ _REPEATED = [
 ]
 """Columns of lists in which values come again and again."""
 
+_FEW_VALUES = ["position", "context", "impressions", "clicks"]
+"""The same of exposures."""
+
 _NO_PAIRS = pl.DataFrame(schema={"query_id": pl.Int64, "doc_id": pl.Int64})
 
 
@@ -106,7 +109,7 @@ class BucketWriter:
             part = Exposures(*columns)
             self._write_cell(
                 "exposures", partial(as_table, part, texts), bucket=bucket, at=at,
-                digest=digests[at], dictionary=["position", "context"],
+                digest=digests[at], dictionary=_FEW_VALUES,
             )  # fmt: skip
 
     def write_repeating(self, bucket: int, content: Content) -> Exposures | None:
@@ -182,8 +185,9 @@ class BucketWriter:
             digests[at] = digest_rows(rows, begin=begin, end=end)
             make = partial(lists_table, rows, row, begin=begin, end=end, texts=self.texts)
             self._write_cell(
-                "lists", make, bucket=bucket, at=at, digest=digests[at], dictionary=_REPEATED
-            )
+                "lists", make, bucket=bucket, at=at, digest=digests[at], dictionary=_REPEATED,
+                delta=["row.list.element"],
+            )  # fmt: skip
             counts, lowest = count_rows(rows, begin=begin, end=end)
             with self._lock:
                 self.counts[at] += counts
@@ -192,7 +196,7 @@ class BucketWriter:
 
     def _write_cell(
         self, table: str, make: Callable[[], pa.Table], *, bucket: int, at: int, digest: int,
-        dictionary: list[str],
+        dictionary: list[str], delta: Sequence[str] = (),
     ) -> None:  # fmt: skip
         period, mark = self.periods[at], f"{digest % 2**64:016x}"
         old = self.before.get((table, str(bucket), period))
@@ -204,7 +208,7 @@ class BucketWriter:
             self.change.keep(table, old)
         else:
             keys: dict[str, Any] = {"bucket": bucket, "period": period, DIGEST: mark}
-            self.change.write(table, make(), dictionary=dictionary, **keys)
+            self.change.write(table, make(), dictionary=dictionary, delta=delta, **keys)
 
 
 def _runs(ascending: NDArray[Any]) -> list[tuple[int, int, int]]:

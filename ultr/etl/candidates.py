@@ -153,7 +153,7 @@ def _features_of(folders: Sequence[Path], *, among: pl.DataFrame | None) -> pl.D
 
 def _write(change: Commit, rows: pl.DataFrame, *, bucket: int, repeats: bool) -> None:
     keys: dict[str, Any] = {"bucket": bucket} | ({REPEATS: "true"} if repeats else {})
-    change.write("candidates", rows.to_arrow(), dictionary=False, **keys)
+    change.write("candidates", rows.to_arrow(), dictionary=False, delta=["row"], **keys)
 
 
 def candidates_of(

@@ -13,6 +13,9 @@ from ultr.etl.collapse import Rows
 from ultr.etl.grouping import Longs, mix
 from ultr.etl.partial import Dwell
 
+_BITS = 63
+"""Of a number that is not negative."""
+
 
 class Exposures(NamedTuple):
     """Counts by document and place, `[E]` each.
@@ -87,19 +90,58 @@ def add_up(entries: Exposures, *, pair: NDArray[np.integer[Any]]) -> Exposures:
         entries: to be summed.
         pair: `[E]` a number for each entry's (query, document), in the order wanted.
     """
-    sizes = (int(x.max(initial=0)) + 1 for x in (pair, entries.position, entries.context))
-    pairs, positions, contexts = sizes
-    key = entries.period.astype(np.int64) * pairs + pair
-    key = (key * positions + entries.position) * contexts + entries.context
+    if not len(pair):
+        return entries
+    bits = [int(x.max()).bit_length() for x in (entries.period, pair, *entries[3:6])]
+    _, n_pair, n_position, n_context, n_shown = bits
+    key = entries.period.astype(np.int64) << n_pair | pair
+    key = key << n_position | entries.position
+    if n_context:
+        key = key << n_context | entries.context
+    if sum(bits) + n_shown > _BITS or entries.times.any():
+        return _add_up_apart(entries, key)
+    # The counts stand below the key, so that numbers are sorted and nothing is gathered.
+    packed = (key << n_shown | entries.impressions) << n_shown | entries.clicks
+    packed.sort()
+    key = packed >> 2 * n_shown
+    start = _starts(key)
+    one = key[start]
+    number = one >> n_position + n_context
+    place = np.empty(1 << n_pair, np.int32)
+    place[pair] = np.arange(len(pair), dtype=np.int32)
+    some = place[_low(number, n_pair)]
+    none = np.zeros(len(start), np.int64)
+    return Exposures(
+        period=(number >> n_pair).astype(np.int32),
+        query=entries.query[some],
+        document=entries.document[some],
+        position=_low(one >> n_context, n_position).astype(np.int16),
+        context=_low(one, n_context).astype(np.int32),
+        impressions=np.add.reduceat(_low(packed >> n_shown, n_shown), start),
+        clicks=np.add.reduceat(_low(packed, n_shown), start),
+        dwell_ms=none,
+        times=none,
+    )
+
+
+def _low(values: Longs, bits: int) -> Longs:
+    return values & ((1 << bits) - 1)
+
+
+def _add_up_apart(entries: Exposures, key: Longs) -> Exposures:
     order = np.argsort(key)
-    ordered = key[order]
-    is_first = np.ones(len(key), bool)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    start = np.flatnonzero(is_first)
+    start = _starts(key[order])
     one = order[start]
     columns: list[Any] = [x[one] for x in entries[:5]]
     columns += [_sums(x, order, start) for x in entries[5:]]
     return Exposures(*columns)
+
+
+def _starts(ordered: Longs) -> Longs:
+    """Where each run of equal numbers begins."""
+    is_first = np.ones(len(ordered), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return np.flatnonzero(is_first)
 
 
 def digest_exposures(found: Exposures) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ultr.errors import DataError, UsageError
@@ -33,12 +34,7 @@ def check_fresh(manifest: Manifest, lake: Path) -> None:
     Raises:
         DataError: they are older; new pairs would be trained on as if they had no features.
     """
-    old = {
-        g.name: [t for t, mark in marks(manifest, g.name).items() if made.get(t) != mark]
-        for g in read_layout(manifest).groups
-        if (made := g.facts.get("made_from")) is not None
-    }
-    stale = {name: tables for name, tables in old.items() if tables}
+    stale = {name: tables for name, tables in stale_groups(manifest).items() if tables}
     if stale:
         changed = sorted({t for tables in stale.values() for t in tables})
         raise DataError(
@@ -46,6 +42,27 @@ def check_fresh(manifest: Manifest, lake: Path) -> None:
             got=f"{', '.join(changed)} changed since {' and '.join(stale)} were made",
             hint=f"run: ultr features --lake {lake} --refresh",
         )
+
+
+def stale_groups(manifest: Manifest) -> dict[str, list[str]]:
+    """Each group that is made from the log, and the tables that changed since."""
+    return {
+        g.name: [t for t, mark in marks(manifest, g.name).items() if made.get(t) != mark]
+        for g in read_layout(manifest).groups
+        if (made := g.facts.get("made_from")) is not None
+    }
+
+
+def carry_marks(manifest: Manifest, *, stale: Mapping[str, list[str]]) -> None:
+    """After files were written anew with the same rows: groups are as new as they were.
+
+    Args:
+        manifest: of the lake with the new files.
+        stale: what `stale_groups` said before.
+    """
+    for name, tables in stale.items():
+        made: dict[str, str] = manifest.meta["features"]["groups"][name]["made_from"]
+        made |= {t: mark for t, mark in marks(manifest, name).items() if t not in tables}
 
 
 def lists_period(layout: Layout, wanted: ListsPeriod) -> ListsPeriod:

@@ -21,22 +21,10 @@ DAYS = {"day": 1, "week": 7}
 """Length of a period."""
 
 
-def settle_period(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """`day`, `week`, or `all` where `auto` meets a log without time.
-
-    Raises:
-        DataError: day or week is asked for and the log has no times.
-    """
+def has_time(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any page has a time."""
     ((times,),) = connection.execute("select count(shown_at) from sessions").fetchall()
-    if times:
-        return "day" if wanted == "auto" else wanted
-    if wanted == "auto":
-        return UNTIMED
-    raise DataError(
-        f"--period {wanted} needs the time at which pages were shown",
-        got="a log without it",
-        hint="leave --period out",
-    )
+    return bool(times)
 
 
 def require_time(period: str) -> None:

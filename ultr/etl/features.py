@@ -24,7 +24,7 @@ from ultr.etl.feature_groups import (
     remove_group,
     write_layout,
 )  # fmt: skip
-from ultr.etl.feature_log import check_match, make_pairs, matched, settle_period
+from ultr.etl.feature_log import check_match, has_time, make_pairs, matched
 from ultr.etl.features_config import (
     BehaviourConfig,
     FeaturesConfig,
@@ -32,6 +32,7 @@ from ultr.etl.features_config import (
 )  # fmt: skip
 from ultr.etl.lexical import lexical
 from ultr.etl.log_features import log_features
+from ultr.etl.periods import Period, settle_period
 from ultr.lake import Commit, open_lake
 from ultr.staleness import is_stale
 from ultr.transform import KINDS
@@ -180,10 +181,12 @@ class _Work:
         others = {
             g.name for g in self.layout.groups if g.is_timed and g.name not in self.config.made
         }
-        wanted: str = self.config.period
+        wanted: Period = self.config.period
         if wanted == "auto" and self.layout.is_timed and self.layout.period:
-            wanted = self.layout.period
-        period = settle_period(self.connection, wanted)
+            wanted = "week" if self.layout.period == "week" else "day"
+        period = settle_period(
+            wanted, has_time=has_time(self.connection), hint="leave --period out"
+        )
         if others and period != self.layout.period:
             raise UsageError(
                 "all features that depend on time have one period",

@@ -110,13 +110,38 @@ def _dense(values: NDArray[np.integer[Any]]) -> tuple[Longs, int]:
     return out, len(values) + 1
 
 
-def group_pairs(a: Longs, b: Longs) -> Groups:
-    """Group equal pairs of integers `[R]`."""
-    return group(
-        hash_pairs(a, b),
-        equal=lambda i, j: (a[i] == a[j]) & (b[i] == b[j]),
-        key=lambda row: (int(a[row]), int(b[row])),
-    )
+def sort_pairs(a: Longs, b: Longs) -> Groups:
+    """Group equal pairs of integers `[R]`, the groups in the order of `a`, then of `b`.
+
+    One sort of one number a pair: the rank of `a`, which is cheap where equal ones stand side by
+    side, and as many of the high bits of `b` as there is room for.
+    """
+    if not len(a):
+        return Groups(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    rank, ranks = _rank_runs(a)
+    offset = b.astype(np.uint64) - np.uint64(int(b.min()) % 2**64)
+    room, needed = 64 - ranks.bit_length(), int(offset.max()).bit_length()
+    key = rank << np.uint64(room)
+    key |= offset >> np.uint64(needed - room) if needed > room else offset
+    order = np.argsort(key)
+    ordered, value = key[order], b[order]
+    is_first = np.ones(len(a), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    if needed > room and (value[1:] != value[:-1])[~is_first[1:]].any():
+        # Different ones that agree in their high bits: hashes do not, running numbers might.
+        order = order_by(a, b)
+        is_first[1:] = (a[order][1:] != a[order][:-1]) | (b[order][1:] != b[order][:-1])
+    return Groups(order, np.flatnonzero(is_first))
+
+
+def _rank_runs(values: Longs) -> tuple[Words, int]:
+    """Numbers from 0 in the order of values that come in runs, and the largest."""
+    is_first = np.ones(len(values), bool)
+    is_first[1:] = values[1:] != values[:-1]
+    begin = np.flatnonzero(is_first)
+    rank, size = _dense(values[begin])
+    length = np.diff(begin, append=len(values))
+    return np.repeat(rank.astype(np.uint64), length), size
 
 
 def hash_pairs(a: Longs, b: Longs) -> Words:

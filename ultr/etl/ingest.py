@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,20 +22,16 @@ from ultr.etl.ingest_config import JOINED, IngestConfig
 from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
 from ultr.etl.privacy import Privacy, read_salt
+from ultr.etl.readings import Mark, Reading, Readings
 from ultr.etl.sources import source_name
 from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
 from ultr.lake import MANIFEST, Commit, Manifest, open_lake
-from ultr.logs.ahead import ahead
-from ultr.logs.chunk import Chunk
 from ultr.progress import Advance, progress
 
 __all__ = ["IngestConfig", "ingest"]
 
 TABLES = (*WRITTEN, "unattached")
 """Tables whose rows belong to a source."""
-
-CHUNKS_AHEAD = 1
-"""Parsed while an earlier chunk is written."""
 
 LEFT_OUT = "file left out: "
 """Before the rule that a bad file breaks, in its reject."""
@@ -59,14 +54,15 @@ def ingest(
 
     Returns:
         `lines used repeated ignored rejects sessions impressions clicks rejects_by_reason files
-        files_skipped files_rejected files_vanished bytes seconds sessions_per_second`; the four
-        kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
+        files_skipped files_rejected files_vanished id_rules bytes seconds sessions_per_second`; the
+        four kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
         Where events come apart from pages also `waiting` (used lines whose page has not come, in
         the whole lake); for ubi `ordinal_base` by application, `pages_by_impressions` and
         `pages_by_hits`; for yandex `sessions_scattered` over files or blocks.
 
     Raises:
-        DataError: a missing, empty or damaged file (unless such files are to be left out), ids
+        DataError: a missing, empty or damaged file (unless such files are to be left out and
+            another one can be read), ids
             that break the lake's rule, other features than before, or more rejects than allowed.
             The lake stays as it was.
         UsageError: no file matches, or the lake was made with other privacy settings.
@@ -82,8 +78,9 @@ def ingest(
     else:
         result = _ingest(files, lake=lake, source=source, config=config, quiet=quiet)
         names = [source_name(p, lake=lake) for p in files]
-        known = open_lake(lake).manifest.sources
-        result.vanished = vanished(sources, found=names, known=known, lake=lake)
+        manifest = open_lake(lake).manifest
+        result.vanished = vanished(sources, found=names, known=manifest.sources, lake=lake)
+        result.id_rules = dict(manifest.ids)
     seconds, total = time.monotonic() - began, result.total
     return {
         "lines": total.lines,
@@ -100,6 +97,7 @@ def ingest(
         "files_skipped": len(files) - total.files - result.bad_files,
         "files_rejected": result.bad_files,
         "files_vanished": result.vanished,
+        **({"id_rules": result.id_rules} if result.id_rules else {}),
         "bytes": total.size,
         "seconds": round(seconds, 3),
         "sessions_per_second": round(total.sessions / max(seconds, 1e-9)),
@@ -110,11 +108,13 @@ def ingest(
 
 @dataclass
 class _Result:
-    """What one call did: counts, files left out, sources that are gone, and events joined."""
+    """What one call did: counts, files left out, sources that are gone, id rules, events joined."""
 
     total: Counts = field(default_factory=Counts)
     bad_files: int = 0
+    last_error: str = ""
     vanished: list[str] = field(default_factory=list)
+    id_rules: dict[str, str] = field(default_factory=dict)
     joined: dict[str, Any] = field(default_factory=dict)
 
 
@@ -195,9 +195,14 @@ def _ingest(
                     change, source, privacy, config, result, frozenset(detected), join, fresh
                 )
                 job.check_features(set(names.values()))
-                with progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance:
+                with (
+                    progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance,
+                    job.readings(names) as readings,
+                ):
                     for path, name in names.items():
-                        job.ingest_file(path, name, advance)
+                        job.ingest_file(path, name, readings, advance)
+                if named_for is None:
+                    _check_any(result, len(names))
                 if join is not None:
                     late = parse_late(config.late or JOINED[config.format])
                     result.joined = finish(join, change, total=result.total, fresh=fresh, late=late)
@@ -210,11 +215,21 @@ def _ingest(
             return result
 
 
+def _check_any(result: _Result, files: int) -> None:
+    """Check that not all files were left out: nothing read is no night that went well."""
+    if files and result.bad_files == files:
+        raise DataError(
+            "at least one file must be readable, with bad files left out too",
+            got=f"{files:,} of {files:,} that are not; the last: {result.last_error}",
+            hint="look at the files, with --dry-run",
+        )
+
+
 def _size(files: Sequence[Path]) -> int:
     return sum(p.stat().st_size for p in files if p.exists())
 
 
-def _mark(path: Path, source: Source, config: IngestConfig) -> dict[str, Any]:
+def _mark(path: Path, source: Source, config: IngestConfig) -> Mark:
     """What tells a source from what it was: when it is the same, its rows are."""
     parts = source.parts(path)
     mark = {**mark_of(parts), "format": config.format, "mapping": source.mapping}
@@ -247,28 +262,38 @@ class _Job(NamedTuple):
         if names:
             manifest.meta["log_features"] = {"names": names}
 
-    def ingest_file(self, path: Path, name: str, advance: Advance) -> None:
+    def readings(self, names: Mapping[Path, str]) -> Readings:
+        """The files, as they are and as they are read."""
+        known = dict(self.change.manifest.sources)
+        return Readings(
+            names,
+            mark=lambda path: _mark(path, self.source, self.config),
+            is_wanted=lambda path, mark: not is_same(known.get(names[path]), mark),
+            read=self.source.read,
+        )
+
+    def ingest_file(self, path: Path, name: str, readings: Readings, advance: Advance) -> None:
         """Read a file that is new or changed; leave out a bad one where that was asked for."""
         change = self.change
         ids = dict(change.manifest.ids)
         try:
-            self._ingest_file(path, name, advance)
+            self._ingest_file(path, name, readings.open(path), advance)
         except DataError as error:
             is_rule_to_widen = isinstance(error, MixedIdsError) and error.column in self.detected
             if self.config.on_bad_file == "fail" or is_rule_to_widen:
                 raise
             self.result.bad_files += 1
+            self.result.last_error = f"{name}: {error.rule}"
             _leave_out(change, name, error)
             if self.join is not None:
                 self.join.withdraw(name)
             change.manifest.ids = ids  # what a bad file looks like decides nothing
 
-    def _ingest_file(self, path: Path, name: str, advance: Advance) -> None:
+    def _ingest_file(self, path: Path, name: str, reading: Reading, advance: Advance) -> None:
         change, counts = self.change, Counts()
-        mark = _mark(path, self.source, self.config)
-        known = change.manifest.sources.get(name)
-        if known is not None and is_same(known, mark):
-            known |= mark
+        mark, chunks = reading
+        if chunks is None:
+            change.manifest.sources[name] |= mark
             advance(path.stat().st_size)
             return
         if self.join is not None:
@@ -276,13 +301,9 @@ class _Job(NamedTuple):
         for kind in TABLES:
             change.remove(kind, lambda f: f.matches(source=name))
         counts.begin(path)
-        # A thread decompresses, one parses, and this one writes.
-        chunks = ahead(_generated(self.source.read(path)), depth=CHUNKS_AHEAD)
+        # A thread decompresses, one parses, this one gives ids, and one for each table encodes.
         keeps_text = not self.privacy.no_text
-        with (
-            contextlib.closing(chunks),
-            ChunkWriter(change, source=name, keeps_text=keeps_text) as writer,
-        ):
+        with ChunkWriter(change, source=name, keeps_text=keeps_text) as writer:
             for chunk in map(self.privacy.applied, chunks):
                 writer.write(chunk)
                 if self.join is not None:
@@ -303,10 +324,6 @@ class _Job(NamedTuple):
         self.fresh.add(name)
         if self.source.features:
             change.manifest.sources[name]["log_features"] = list(self.source.features)
-
-
-def _generated(chunks: Iterator[Chunk]) -> Generator[Chunk]:
-    yield from chunks
 
 
 def _leave_out(change: Commit, name: str, error: DataError) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
+from ultr.etl.clock import clock_of
 from ultr.etl.counts import Counts, Delta
 from ultr.etl.late import settle
 from ultr.lake import Commit
@@ -60,19 +61,19 @@ def finish(
         late: how long an event waits for its page.
 
     Returns:
-        `waiting` (events that no page takes yet), `sessions_changed` (pages of earlier files that
-        differ) and what the join decided.
+        `waiting` (events that no page takes yet), `far_times` (events with times so far after all
+        others that nothing is overdue because of them) and what the join decided.
     """
     deltas = [join.attach()]
     known = change.manifest.sources
     sources = [name for name, entry in known.items() if entry["format"] == join.form]
-    newest = max((known[s]["newest_us"] for s in sources), default=0)
-    rejected, waiting = settle(change, sources=sources, newest_us=newest, late=late)
+    clock = clock_of(known[s].get("days", {}) for s in sources)
+    rejected, waiting = settle(change, sources=sources, newest_us=clock.newest_us, late=late)
     for source, delta in [*deltas[0].items(), *rejected.items()]:
         _correct(known[source], delta)
         if source in fresh:
             total.change(delta)
-    summary = {"waiting": waiting, **join.summary()}
+    summary = {"waiting": waiting, "far_times": clock.far, **join.summary()}
     if sources:
         change.manifest.meta.setdefault(META, {})[join.form] = summary
     return summary

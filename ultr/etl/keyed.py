@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from ultr.errors import DataError
@@ -24,6 +25,12 @@ _BLOCK = 1 << 16
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _KINDS = (".parquet", *_SEPARATORS)
 _COMPRESSED = (".gz", ".zst")
+_CONVERTING = pc.ConvertOptions(
+    # A key like 007 is text, whatever it looks like.
+    column_types=dict.fromkeys(KEY_COLUMNS, pa.string()),
+    null_values=[""],
+    strings_can_be_null=True,
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,8 @@ class KeyedFile:
                     for batch in file.iter_batches(_BLOCK):
                         yield pl.DataFrame(pl.from_arrow(batch))
             else:
-                frame = pl.read_csv(
-                    self.path,
-                    separator=_SEPARATORS[_kind(self.path)],
-                    infer_schema_length=None,
-                    # A key like 007 is text, whatever it looks like.
-                    schema_overrides={c: pl.String for c in self.columns if c in KEY_COLUMNS},
-                )
+                frame = _read_text(self.path)
+                _check_one_header(frame, self.path)
                 yield from frame.iter_slices(_BLOCK)
 
 
@@ -97,11 +99,8 @@ def open_keyed(path: Path, *, needs: Sequence[str] = ()) -> KeyedFile:
             hint=f"name the file …{', …'.join(_KINDS)} (CSV and TSV also with .gz or .zst)",
         )
     with readable(path):
-        if _kind(path) == ".parquet":
-            columns = tuple(pq.read_schema(path).names)
-        else:
-            separator = _SEPARATORS[_kind(path)]
-            columns = tuple(pl.read_csv(path, separator=separator, n_rows=0).columns)
+        columns = tuple(pq.read_schema(path).names) if _kind(path) == ".parquet" else _header(path)
+    _check_distinct(columns, path)
     has_query = "query_id" in columns or {"query", "region"} <= set(columns)
     has_doc = "doc_id" in columns or "url" in columns
     missing = [] if has_query else ["query_id (or query and region)"]
@@ -167,6 +166,45 @@ def readable(path: Path) -> Iterator[None]:
         raise _unreadable(path, error) from error
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, error) from error
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        reader = pc.open_csv(stream, parse_options=_parsing(path), convert_options=_CONVERTING)
+        return tuple(reader.schema.names)
+
+
+def _read_text(path: Path) -> pl.DataFrame:
+    # Arrow refuses a row with too few or too many cells; Polars would fill it with nulls.
+    with pa.input_stream(str(path), compression="detect") as stream:
+        table = pc.read_csv(stream, parse_options=_parsing(path), convert_options=_CONVERTING)
+    return pl.DataFrame(pl.from_arrow(table))
+
+
+def _parsing(path: Path) -> pc.ParseOptions:
+    return pc.ParseOptions(delimiter=_SEPARATORS[_kind(path)], newlines_in_values=True)
+
+
+def _check_distinct(columns: Sequence[str], path: Path) -> None:
+    repeated = sorted({c for c in columns if columns.count(c) > 1})
+    if repeated:
+        raise DataError(
+            "every column of a file has its own name",
+            got=f"{path} has {', '.join(repeated)} more than once",
+            hint="rename or drop the columns",
+        )
+
+
+def _check_one_header(frame: pl.DataFrame, path: Path) -> None:
+    keys = [c for c in frame.columns if c in KEY_COLUMNS]
+    is_header = frame.select(pl.all_horizontal(pl.col(c) == c for c in keys)).to_series()
+    if is_header.any():
+        row = int(is_header.arg_true()[0])
+        raise DataError(
+            "a file has one header, its first line",
+            got=f"{path}: again in row {row + 1:,} below it",
+            hint="take the others out: they are where files were joined",
+        )
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:

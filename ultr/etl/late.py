@@ -66,7 +66,7 @@ def settle(
     Args:
         change: the commit.
         sources: the files of one format.
-        newest_us: the latest time in any of them.
+        newest_us: the time up to which they are there.
         late: how much older an event may be before it is overdue.
 
     Returns:
@@ -77,7 +77,8 @@ def settle(
     for source in sources:
         lost = _rows(change, _files(change, "unattached", source), ["line", "reason", "waits_from"])
         since = pl.col("waits_from").dt.epoch("us")
-        overdue = lost.filter((since <= limit).fill_null(value=True)).select("line", "reason")
+        is_overdue = (since <= limit) | (since > newest_us)  # later: no page will come so far on
+        overdue = lost.filter(is_overdue.fill_null(value=True)).select("line", "reason")
         waiting += lost.height - overdue.height
         files = [f for f in _files(change, "rejects", source) if f.matches(stage=STAGE)]
         before = _rows(change, files, ["line", "reason"])

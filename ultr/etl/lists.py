@@ -18,6 +18,7 @@ from ultr.etl.feature_checks import check_fresh
 from ultr.etl.feature_groups import read_layout
 from ultr.etl.list_summary import counts_by_period, sources_of_periods, summarise
 from ultr.etl.lists_config import ListsConfig
+from ultr.etl.lists_remembered import options
 from ultr.etl.pages import make_pages, make_sessions
 from ultr.etl.plan import FORMAT, Plan, make_plan
 from ultr.lake import Commit, open_lake
@@ -74,6 +75,7 @@ def build_lists(lake: Path, *, config: ListsConfig, quiet: bool = False) -> dict
             "format": FORMAT,
             "collapse_factor": summary["sessions_per_row"],
             "settings": config.settings(),
+            "options": options(config),
             "edges": edges,
             "layout": asdict(built.layout),
             "files": plan.windows.files,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.etl.grouping import Longs, group_pairs, hash_pairs, order_by
+from ultr.etl.grouping import Longs, hash_pairs, sort_pairs
 
 ALWAYS = -1
 """First period of pairs that do not come from sessions: judged, or with features."""
@@ -76,26 +76,24 @@ def number_pairs(pairs: Pairs, *, known: Known) -> Numbered:
         known: the rows that there are.
     """
     n_known = len(known.row)
-    near = _may_be_among(known, pairs)
-    n_near = len(near.row)
-    query = np.concatenate([near.query, pairs.query])
-    document = np.concatenate([near.document, pairs.document])
-    # Known pairs stand before every other, and say their row: a group takes the minimum.
-    first = np.concatenate([near.row.astype(np.int64) - n_known + ALWAYS, pairs.first])
-    groups = group_pairs(query, document)
-    earliest, one = groups.min(first), groups.first
-    is_new = earliest >= ALWAYS
-    by_pair = order_by(query[one], document[one])
-    new = by_pair[is_new[by_pair]]
-    new = new[np.argsort(_small(earliest[new]), kind="stable")]
-    row, rank = earliest + n_known - ALWAYS, np.empty(len(one), np.int64)
-    row[new] = n_known + np.arange(len(new))
-    rank[by_pair] = np.arange(len(one))
-    group = groups.number[n_near:]
+    query, document, first = pairs
+    n_near = 0
+    if n_known:
+        near = _may_be_among(known, pairs)
+        n_near = len(near.row)
+        query = np.concatenate([near.query, query])
+        document = np.concatenate([near.document, document])
+        # Known pairs stand before every other, and say their row: a group takes the minimum.
+        first = np.concatenate([near.row - n_known + ALWAYS, first])
+    groups = sort_pairs(query, document)
+    earliest, one = groups.min(_small(first)), groups.first
+    new = np.flatnonzero(earliest >= ALWAYS)
+    new = new[np.argsort(earliest[new], kind="stable")]
+    row = earliest.astype(np.int32) + np.int32(n_known - ALWAYS)
+    row[new] = n_known + np.arange(len(new), dtype=np.int32)
+    rank = groups.number[n_near:]
     added = one[new]
-    return Numbered(
-        row.astype(np.int32)[group], rank[group], query[added], document[added], n_known
-    )
+    return Numbered(row[rank], rank, query[added], document[added], n_known)
 
 
 def _may_be_among(known: Known, pairs: Pairs) -> Known:
@@ -110,7 +108,7 @@ def _may_be_among(known: Known, pairs: Pairs) -> Known:
     return Known(known.query[near], known.document[near], known.row[near])
 
 
-def _small(values: Longs) -> NDArray[np.integer[Any]]:
+def _small(values: NDArray[np.int32]) -> NDArray[np.integer[Any]]:
     """In 16 bits where they fit: NumPy sorts those by radix."""
     is_small = len(values) and values.min() > -(2**15) and values.max() < 2**15
     return values.astype(np.int16) if is_small else values

@@ -72,7 +72,8 @@ def find_windows(
     new = [p for p in paths if p not in known]
     files |= _look(connection, change.root, new, column="source" if by_source else "period")
     windows = sorted({w for found in files.values() for w in found})
-    period = _choose(wanted, has_time=any(w != "all" for w in windows))
+    has_time = any(w != "all" for w in windows)
+    period = settle_period(wanted, has_time=has_time, hint="use --period source or --period all")
     return Windows(period, files, {w: period_name(w, period) for w in windows})
 
 
@@ -93,7 +94,12 @@ def period_name(window: str, period: str) -> str:
     return window
 
 
-def _choose(wanted: Period, *, has_time: bool) -> str:
+def settle_period(wanted: Period, *, has_time: bool, hint: str) -> str:
+    """What is asked for; for `auto`, day where the log has times, else all.
+
+    Raises:
+        UsageError: day or week is asked for and the log has no times.
+    """
     if wanted in ("source", "all"):
         return wanted
     if wanted == "auto":
@@ -102,7 +108,7 @@ def _choose(wanted: Period, *, has_time: bool) -> str:
         raise UsageError(
             f"--period {wanted} needs the time at which pages were shown",
             got="a log without it",
-            hint="use --period source or --period all",
+            hint=hint,
         )
     return wanted
 

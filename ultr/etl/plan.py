@@ -89,6 +89,9 @@ def _why_everything(
     if changed:
         return f"changed: {', '.join(changed)}"
     if read_layout(change.manifest).is_timed:
+        # A night changes the state after the last period of every pair that it shows, and late
+        # clicks the values of any period; `ultr features --refresh` makes all of them again, and
+        # only their rows could tell which came out the same.
         return "features depend on time"
     filters = config.filters
     if windows.period == "source" and (filters.looks_at_users or filters.drop_repeats):

@@ -56,4 +56,16 @@ def within(values: pl.Series, known: Hashes) -> npt.NDArray[np.bool_]:
 
 def sorted_hashes(parts: Sequence[pl.Series]) -> Hashes:
     """All hashes once, in order."""
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *(p.to_numpy() for p in parts)]))
+    return merged(*(p.to_numpy() for p in parts))
+
+
+def merged(*parts: Hashes) -> Hashes:
+    """All hashes once, in order.
+
+    `np.unique` and `np.union1d` of NumPy 2.4 put integers into a hash table, which took 1.7 s of
+    CPU for 2 million hashes, where this sort takes .02 s.
+    """
+    ordered = np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
+    is_first = np.ones(len(ordered), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_first]

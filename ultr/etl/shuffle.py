@@ -17,8 +17,8 @@ from ultr.etl.noted import Contexts, Logged, hash_cells
 from ultr.etl.pages import read_pages
 from ultr.etl.parallel import map_threads
 from ultr.etl.partial import Dwell, read_batch
-from ultr.etl.spill import Spill, by_partition
 from ultr.etl.spread import Partitions, Sample, count_by_query, is_one_of, power_of_two
+from ultr.logs.spill import Spill, by_partition
 from ultr.progress import Advance
 
 
@@ -94,7 +94,7 @@ def shuffle(
         threads: that collapse batches.
         advance: told how many pages were read.
     """
-    rows, moved, dwell = (Spill(folder / name) for name in ("rows", "moved", "dwell"))
+    rows, moved, dwell = (Spill(folder / f"{n}.arrow") for n in ("rows", "moved", "dwell"))
     out = Shuffled(partitions, rows, moved, dwell, Contexts(), Logged.of(len(periods)))
     cells = hash_cells(periods)
     sample = Sample()

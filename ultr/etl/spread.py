@@ -12,11 +12,13 @@ from ultr.etl.collapse import Rows
 from ultr.etl.grouping import Longs
 from ultr.etl.split import bucket_of
 
-PARTITION_IMPRESSIONS = 2_000_000
-IMPRESSIONS_PER_BUCKET = 2_000_000
+PARTITION_IMPRESSIONS = 1_000_000
+IMPRESSIONS_PER_BUCKET = 1_000_000
+"""The arrays of a bucket stay below 8 MB each, which is cheaper to give back and to get again."""
+
 FEATURE_BYTES_PER_BUCKET = 256 << 20
-MAX_PARTITIONS = 256
-"""Each is an open file."""
+MAX_PARTITIONS = 4096
+"""Memory is bounded up to so many times `PARTITION_IMPRESSIONS`, and grows beyond."""
 
 _SAMPLE = np.uint64(64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ _HARDLY_REPEAT = ("ordinal", "session_id", "elapsed_ms", "doc_id", "key", "title
 class TableFile:
     """One Parquet file of `table`, made when the first rows come and added to the lake at the end.
 
+    A thread encodes a row group while the rows of the next are made; no more than one waits for it.
+
     Args:
         change: the commit.
         table: a table of the registry.
@@ -33,10 +36,16 @@ class TableFile:
         self._waiting: list[pa.Table] = []
         self._path: Path | None = None
         self._file: pq.ParquetWriter | None = None
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="ultr-encode")
+        self._encoded: Future[None] | None = None
         self._rows = 0
 
     def write(self, data: pa.Table) -> None:
-        """Append rows; optional columns that `data` lacks are null."""
+        """Append rows; optional columns that `data` lacks are null.
+
+        Raises:
+            OSError: the disk refused them, or those before.
+        """
         for column in TABLES[self._table].columns:
             if column.is_optional and column.name not in data.column_names:
                 data = data.append_column(column.name, pa.nulls(data.num_rows, column.type))
@@ -49,12 +58,25 @@ class TableFile:
         if self._file is None:
             self._path = self._change.new_file(self._table)
             self._file = pq.ParquetWriter(
-                self._path, self._schema, compression="zstd", use_dictionary=self._repeating()
+                self._path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=self._repeating(),
+                write_statistics=self._ordered(),
             )
         group = pa.concat_tables(self._waiting)
         self._waiting = []
-        self._file.write_table(group, row_group_size=group.num_rows)
         self._rows += group.num_rows
+        self._settle()
+        self._encoded = self._encoder.submit(
+            self._file.write_table, group, row_group_size=group.num_rows
+        )
+
+    def _settle(self) -> None:
+        """Wait for the row group that is being encoded; its error is raised here."""
+        encoded, self._encoded = self._encoded, None
+        if encoded is not None:
+            encoded.result()
 
     def _repeating(self) -> list[str]:
         """Paths of the columns that get a dictionary, as Parquet writes them."""
@@ -64,16 +86,27 @@ class TableFile:
             if field.name not in _HARDLY_REPEAT
         ]
 
+    def _ordered(self) -> list[str]:
+        """Columns of which the least and the greatest value help a reader to skip rows."""
+        return [f.name for f in self._schema if not pa.types.is_nested(f.type)]
+
     def close(self) -> None:
-        """Write what waits, and make the file part of the table."""
+        """Write what waits, and make the file part of the table.
+
+        Raises:
+            OSError: the disk refused it.
+        """
         if self._waiting:
             self._flush()
+        self._settle()
+        self._encoder.shutdown()
         if self._file is not None and self._path is not None:
             self._file.close()
             self._change.add(self._table, self._path, rows=self._rows, source=self._source)
 
     def abandon(self) -> None:
         """Let go of the file; the commit deletes what was written."""
+        self._encoder.shutdown()
         if self._file is not None:
             with contextlib.suppress(OSError, pa.ArrowException):
                 self._file.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ultr.etl.engine import engine, temporary_folder
+from ultr.etl.feature_checks import carry_marks, stale_groups
 from ultr.etl.rewrite import KEYED, drop_unreferenced, merge, one_row_per_id
 from ultr.lake import GRACE_S, Commit, File, Lake, open_lake
 from ultr.schema import TABLES
@@ -37,6 +38,7 @@ def compact(lake: Path, *, memory_gib: float = 1.0) -> dict[str, Any]:
     with open_lake(lake).commit("lake compact") as change:
         before, fresh = _sizes(change), list_inputs(change.manifest)
         stale = stale_inputs(Lake(lake, change.manifest))
+        made_from = stale_groups(change.manifest)
         dropped = 0
         with engine(lake, memory_gib=memory_gib) as connection:
             for table in TABLES:
@@ -45,6 +47,7 @@ def compact(lake: Path, *, memory_gib: float = 1.0) -> dict[str, Any]:
                     dropped += drop_unreferenced(connection, change, table)
                 else:
                     _merge_small(change, table)
+        carry_marks(change.manifest, stale=made_from)
         _carry_over(change, fresh=fresh, stale=stale)
         after = _sizes(change)
     return {

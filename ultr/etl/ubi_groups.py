@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ultr.etl.events import distinct_hashes, hashes, read_files
-from ultr.etl.shares import Groups, Hashes, sorted_hashes, within
+from ultr.etl.shares import Groups, Hashes, merged, sorted_hashes, within
 from ultr.lake import Commit, File
 
 _HASH, _PAGE, _CLIENT = pl.UInt64, pl.col("page_id").hash(0), pl.col("client_id").hash(0)
@@ -93,10 +93,10 @@ def affected(change: Commit, files: Sequence[File], touched: Touched | None) -> 
     pages, clients = touched.pages, np.empty(0, np.uint64)
     if len(orphans) or len(touched.orphans):
         own = [_where(rows, page=pages)["client"] for rows in _queries(change, files)]
-        seen = np.union1d(touched.clients, sorted_hashes(own))
-        clients = np.union1d(np.intersect1d(seen, orphans), touched.orphans)
+        seen = merged(touched.clients, sorted_hashes(own))
+        clients = merged(np.intersect1d(seen, orphans, assume_unique=True), touched.orphans)
         of_clients = [_where(rows, client=clients)["page"] for rows in _queries(change, files)]
-        pages = np.union1d(pages, sorted_hashes(of_clients))
+        pages = merged(pages, sorted_hashes(of_clients))
     holding = [
         f for f in files if f in loose or within(distinct_hashes(change, f, "page_id"), pages).any()
     ]

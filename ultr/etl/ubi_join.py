@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from ultr.etl.clock import count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import read_files
 from ultr.etl.late import forget_unattached, write_unattached
@@ -58,9 +59,8 @@ class UbiJoin:
     def add(self, chunk: Chunk, *, source: str) -> None:
         """Note the pages of a chunk, its times and its positions."""
         assert chunk.events is not None  # noqa: S101  the reader of this format gives them
-        facts = self._facts.setdefault(source, {"newest_us": 0, "orphans": 0, "ordinals": {}})
-        newest = chunk.events.select(pl.col("at").max().dt.epoch("us")).item()
-        facts["newest_us"] = max(facts["newest_us"], newest or 0)
+        facts = self._facts.setdefault(source, {"days": {}, "orphans": 0, "ordinals": {}})
+        count_days(facts["days"], chunk.events["at"].dt.epoch("us"))
         facts["orphans"] += chunk.events["page_id"].null_count()
         count_ordinals(facts["ordinals"], chunk.events)
         if self._old:
@@ -71,7 +71,7 @@ class UbiJoin:
         self._facts.pop(source, None)
 
     def facts(self, source: str) -> dict[str, Any]:
-        """Newest time, events without a page id, and what tells where positions start."""
+        """Events by day, events without a page id, and what tells where positions start."""
         return {**self._facts[source], "ordinal_base": self._base}
 
     def attach(self) -> dict[str, Delta]:

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ultr.etl.clock import Days, count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import distinct_hashes, hashes, read_files
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.replace import COLUMNS, as_rows
 from ultr.etl.session_files import Changed
-from ultr.etl.shares import Hashes, shares, sorted_hashes, within
+from ultr.etl.shares import Hashes, merged, shares, sorted_hashes, within
 from ultr.etl.yandex_clicks import attach, unattached
 from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
 
 _CLICK = ("source", "line", "session_id", "elapsed_ms", "doc_id")
+_MOST_MS = 2**53
 _SESSION = pl.col("session_id").hash(0)
 
 
@@ -42,7 +44,7 @@ class YandexJoin:
         self._chunks: list[pl.Series] = []
         self._gone: list[pl.Series] = []
         self._repeated: list[pl.DataFrame] = []
-        self._newest: defaultdict[str, int] = defaultdict(int)
+        self._days: defaultdict[str, Days] = defaultdict(dict)
         self._changed = 0
 
     def forget(self, source: str) -> None:
@@ -64,18 +66,18 @@ class YandexJoin:
             )
         )
         write_unattached(self._change, unattached(lost.with_columns(source=pl.lit(source))))
-        times = (chunk.pages["elapsed_ms"].max(), chunk.events["elapsed_ms"].max())
-        newest = max((int(t) for t in times if isinstance(t, int)), default=0)
-        self._newest[source] = max(self._newest[source], newest * 1000)
+        for rows in (chunk.pages, chunk.events):
+            elapsed = rows["elapsed_ms"].clip(upper_bound=_MOST_MS)
+            count_days(self._days[source], elapsed * 1000)
 
     def withdraw(self, source: str) -> None:
         """Forget the repeats and the time of a source whose rows are gone again."""
         self._repeated = [r.filter(pl.col("source") != source) for r in self._repeated]
-        self._newest.pop(source, None)
+        self._days.pop(source, None)
 
     def facts(self, source: str) -> dict[str, Any]:
-        """The newest time."""
-        return {"newest_us": self._newest[source]}
+        """Pages and clicks by day."""
+        return {"days": self._days[source]}
 
     def attach(self) -> dict[str, Delta]:
         """Join the sessions again that more than one chunk holds, or that lost rows."""
@@ -85,7 +87,7 @@ class YandexJoin:
         deltas: defaultdict[str, Delta] = defaultdict(Delta)
         for source, n in self._reader_repeats(chosen):
             deltas[source].repeated -= n
-        known = self._old | set(self._newest)
+        known = self._old | set(self._days)
         files = self._holding("sessions", known, chosen) + self._holding("events", known, chosen)
         with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
             self._join(self._shares(files, chosen), Changed(Path(folder)), deltas)
@@ -120,14 +122,14 @@ class YandexJoin:
             np.concatenate([np.empty(0, np.uint64), *(c.to_numpy() for c in self._chunks)]),
             return_counts=True,
         )
-        touched = np.union1d(new, sorted_hashes(self._gone))
+        touched = merged(new, sorted_hashes(self._gone))
         old = [
             found.filter(pl.Series(within(found, touched)))
             for table in ("sessions", "events")
             for f in self._files(table, self._old)
             for found in [distinct_hashes(self._change, f, "session_id")]
         ]
-        scattered = np.union1d(new[times > 1], sorted_hashes(old))
+        scattered = merged(new[times > 1], sorted_hashes(old))
         self._changed = len(scattered)
         return scattered
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +13,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.config import from_mapping
-from ultr.data import load_lists
+from ultr.data import Lists, load_lists
 from ultr.errors import DataError, UsageError
 from ultr.eval.documents import Documents, lake_documents, letor_documents
-from ultr.eval.held_out import click_metrics
+from ultr.eval.frequency import NOT_METRICS, by_frequency, with_frequency
+from ultr.eval.held_out import click_metrics, held_out_lists
+from ultr.eval.offline import examination_curve, offline_metrics
 from ultr.eval.propensity import propensity_rmse, read_truth
 from ultr.eval.ranking import Gain, ranking_metrics
+from ultr.eval.residuals import residuals, write_residuals
 from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
 from ultr.letor import MAX_GRADE
@@ -37,12 +41,14 @@ class EvaluateConfig:
         gain: `exponential` (2^grade − 1), or `linear` as in trec_eval.
         max_grade: top of the grade scale, for ERR; by default that of the judgments.
         per_query: Parquet or CSV file for the metrics of each query.
+        propensities: value new rankings with these instead of the run's own.
     """
 
     queries: Literal["test", "validation", "train", "all"] = "test"
     gain: Gain = "exponential"
     max_grade: int | None = None
     per_query: Path | None = None
+    propensities: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -87,7 +93,9 @@ def evaluate(
         precision@k` (k = 1, 3, 5, 10) `err@10 mrr map`; `known_documents of_documents` of a
         ranker with a parameter per pair; `click_nll_listwise`, and `click_nll
         perplexity` of methods that predict probabilities, with `n_sessions` and what they were
-        `held_out_by`; `propensity_rmse`.
+        `held_out_by`; `click_nll_calibrated perplexity_calibrated` and the worth of the new
+        ranking without labels (`ultr.eval.offline.new_ranking_values`); `propensity_rmse`.
+        `residuals.parquet` in the run's folder is written anew.
 
     Raises:
         UsageError: not exactly one of `lake` and `letor`.
@@ -111,7 +119,7 @@ def evaluate(
     if lake is not None:
         out |= _on_lake(opened, open_lake(lake), config=chosen, quiet=quiet)
     else:
-        out |= _ranking(_letor_scores(opened, letor), config=chosen)
+        out |= _summary(_per_query(_letor_scores(opened, letor), config=chosen), config=chosen)
     if truth is not None:
         table = opened.propensities
         out["propensity_rmse"] = propensity_rmse(
@@ -123,14 +131,14 @@ def evaluate(
 def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if lake.rows("judgments"):
-        lake.require("candidates", hint=f"run: ultr lists --lake {lake.root}")
-        known = Known(run)
-        scored = _lake_scores(run, lake, known=known, split=config.queries, quiet=quiet)
-        out |= _ranking(scored, config=config)
-        out |= known.report(lake.root)
+        found = per_query_metrics(run, lake, config=config, quiet=quiet)
+        out |= _summary(found, config=config)
     if lake.rows("lists"):
-        clicks = click_metrics(run, load_lists(lake), split=config.queries)
+        data = load_lists(lake)
+        clicks = click_metrics(run, data, split=config.queries)
         out |= {name: value for name, value in clicks.items() if name not in out}
+        if clicks:
+            out |= _without_labels(run, data, lake=lake, config=config)
     if not out:
         raise DataError(
             "evaluation needs grades, or held-out sessions with clicks",
@@ -138,6 +146,19 @@ def _on_lake(run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool) -
             hint=f"add grades with: ultr judgments FILE --lake {lake.root}",
         )
     return out
+
+
+def _without_labels(
+    run: RunLike, data: Lists, *, lake: Lake, config: EvaluateConfig
+) -> dict[str, Any]:
+    """What held-out clicks say of the ranking; nothing where no examination is known."""
+    chosen = held_out_lists(run, data, split=config.queries).lists
+    if run.root.is_dir() and os.access(run.root, os.W_OK):  # a run kept read-only has none
+        write_residuals(run.root, residuals(*run.list_logits(chosen), chosen))
+    curve = examination_curve(run, data, given=config.propensities)
+    if curve is None:
+        return {"no_new_ranking_values": "the method knows no examination; give --propensities"}
+    return offline_metrics(run, data, lake=lake, split=config.queries, curve=curve)
 
 
 Scored = tuple[Documents, Floats]
@@ -174,7 +195,42 @@ def _letor_scores(run: RunLike, paths: Sequence[Path]) -> Iterator[Scored]:
     yield documents, run.score(features, documents.query.astype(np.int32))
 
 
-def _ranking(scored: Iterable[Scored], *, config: EvaluateConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PerQuery:
+    """Ranking metrics of each query.
+
+    Args:
+        table: `query_id`, `n_documents`, `n_relevant` and the metrics; of a lake also `sessions`
+            and `frequency` (`ultr.eval.frequency`).
+        n_seen: queries, those without a relevant document included.
+        max_grade: top of the scale.
+        known: `known_documents of_documents` of a ranker with a parameter per pair.
+    """
+
+    table: pa.Table
+    n_seen: int
+    max_grade: int
+    known: dict[str, int] = field(default_factory=dict)
+
+
+def per_query_metrics(
+    run: RunLike, lake: Lake, *, config: EvaluateConfig, quiet: bool = True
+) -> PerQuery:
+    """Ranking metrics of each judged query of a lake.
+
+    Raises:
+        DataError: candidates are missing, or features that are not the run's.
+    """
+    lake.require("candidates", hint=f"run: ultr lists --lake {lake.root}")
+    known = Known(run)
+    scored = _lake_scores(run, lake, known=known, split=config.queries, quiet=quiet)
+    found = replace(_per_query(scored, config=config), known=known.report(lake.root))
+    if not lake.rows("lists"):
+        return found
+    return replace(found, table=with_frequency(found.table, lake))
+
+
+def _per_query(scored: Iterable[Scored], *, config: EvaluateConfig) -> PerQuery:
     parts, n_seen, top = [], 0, 0
     for documents, scores in scored:
         top = documents.max_grade if config.max_grade is None else config.max_grade
@@ -189,16 +245,22 @@ def _ranking(scored: Iterable[Scored], *, config: EvaluateConfig) -> dict[str, A
         query_id = documents.query_id[metrics.pop("query")]
         parts.append(pa.table({"query_id": query_id, **metrics}))
         n_seen += len(documents.query_id)
-    table = pa.concat_tables(parts)
+    return PerQuery(pa.concat_tables(parts), n_seen, top)
+
+
+def _summary(found: PerQuery, *, config: EvaluateConfig) -> dict[str, Any]:
+    table = found.table
     if config.per_query is not None:
         with table_writer(config.per_query, table.schema) as writer:
             writer.write_table(table)
     out: dict[str, Any] = {
         "n_queries": table.num_rows,
-        "n_queries_without_relevant": n_seen - table.num_rows,
-        "max_grade": top,
+        "n_queries_without_relevant": found.n_seen - table.num_rows,
+        "max_grade": found.max_grade,
     }
     if table.num_rows:
-        means = (n for n in table.column_names if not n.startswith(("query_id", "n_")))
+        means = (n for n in table.column_names if n not in NOT_METRICS)
         out |= {name: float(table[name].to_numpy().mean()) for name in means}
-    return out
+    if "frequency" in table.column_names:
+        out |= by_frequency(table, metrics=("ndcg@10",))
+    return out | found.known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,37 @@ from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.eval.clicks import bernoulli_nll, listwise_nll, perplexity
 from ultr.eval.run import Known, RunLike
+
+
+class HeldOut(NamedTuple):
+    """Sessions to evaluate on.
+
+    Attributes:
+        lists: with positions that the run knows.
+        n_left_out: sessions with others.
+        n_clicks: of all of them.
+        by: what they were held out by, `query` or `session`.
+    """
+
+    lists: Lists
+    n_left_out: int
+    n_clicks: float
+    by: str
+
+
+def held_out_lists(run: RunLike, data: Lists, *, split: str) -> HeldOut:
+    """The sessions of a split, held out as in training.
+
+    By query for rankers on features, by session for rankers with a parameter per pair, which know
+    nothing of an unseen query.
+    """
+    by = run.config.get("selected_by", "query" if run.config["reads"] == "features" else "session")
+    held_out = data if split == "all" else data.split(split, by=by)
+    is_seen = np.isin(held_out.position, run.propensities["position"].to_numpy())
+    is_known = np.asarray((is_seen | ~held_out.where).all(axis=1))
+    n_left_out = int(held_out.sessions[~is_known].sum())
+    lists = held_out.select(is_known) if n_left_out else held_out
+    return HeldOut(lists, n_left_out, float(held_out.clicks.sum()), by)
 
 
 def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
@@ -29,15 +60,10 @@ def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
         DataError: no session with a click has only positions of the run, or no document is known
             to a ranker with a parameter per pair.
     """
-    by = run.config.get("selected_by", "query" if run.config["reads"] == "features" else "session")
-    held_out = data if split == "all" else data.split(split, by=by)
-    if not held_out.clicks.sum():
+    chosen = held_out_lists(run, data, split=split)
+    held_out, n_left_out = chosen.lists, chosen.n_left_out
+    if not chosen.n_clicks:
         return {}
-    is_seen = np.isin(held_out.position, run.propensities["position"].to_numpy())
-    is_known = np.asarray((is_seen | ~held_out.where).all(axis=1))
-    n_left_out = int(held_out.sessions[~is_known].sum())
-    if n_left_out:
-        held_out = held_out.select(is_known)
     clicks = held_out.clicks.astype(np.float64)
     if not clicks.sum():
         raise DataError(
@@ -57,7 +83,7 @@ def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
     if n_left_out:
         out["n_sessions_of_unknown_positions"] = n_left_out
     # Of all sessions nothing is held out, and the result must not say so.
-    return out if split == "all" else out | {"held_out_by": by}
+    return out if split == "all" else out | {"held_out_by": chosen.by}
 
 
 def _per_impression(logits: NDArray[np.float32], data: Lists) -> dict[str, float]:

@@ -60,8 +60,8 @@ def stages(typed: Plan) -> list[Stage]:
 
 def _ingest(typed: Plan) -> Stage:
     job = typed.job
-    # A corrected mapping means other rows from the same logs.
-    mapping = [typed.ingest.mapping] if typed.ingest.mapping else []
+    # A corrected mapping means other rows from the same logs; another salt is told as an error.
+    named = [p for p in (typed.ingest.mapping, typed.ingest.hash_users) if p is not None]
 
     def work() -> Mapping[str, Any]:
         from ultr.etl.ingest import ingest  # noqa: PLC0415
@@ -71,7 +71,7 @@ def _ingest(typed: Plan) -> Stage:
     return Stage(
         "ingest",
         dataclasses.asdict(typed.ingest),
-        inputs=lambda: file_marks([*_logs(job), *mapping]),
+        inputs=lambda: file_marks([*_logs(job), *named]),
         outputs=lambda: _tables(job, "sessions", "rejects"),
         run=work,
     )
@@ -192,7 +192,7 @@ def _evaluate(typed: Plan) -> Stage:
         from ultr.eval.evaluate import evaluate  # noqa: PLC0415
 
         run = _run_folder(typed)
-        return evaluate(run, lake=job.lake, queries=given.queries, gain=given.gain)
+        return evaluate(run, lake=job.lake, config=given)
 
     return Stage(
         "evaluate",

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ultr.config import from_mapping
+from ultr.errors import UsageError
 
 if TYPE_CHECKING:
     from ultr.etl.features_config import FeaturesConfig
     from ultr.etl.ingest import IngestConfig
     from ultr.etl.lists import ListsConfig
+    from ultr.eval.evaluate import EvaluateConfig
     from ultr.train import TrainConfig
 
 
@@ -29,7 +31,7 @@ class NightlyConfig:
         judgments: `JudgmentsStage`; left out, no judgments are added.
         lists: `ultr.etl.lists.ListsConfig`.
         train: `ultr.train.TrainConfig`.
-        evaluate: `EvaluateStage`; left out, the run is not evaluated.
+        evaluate: `ultr.eval.evaluate.EvaluateConfig`; left out, the run is not evaluated.
     """
 
     logs: Path
@@ -49,15 +51,7 @@ class JudgmentsStage:
     """Arguments of `ultr.etl.judgments.add_judgments`."""
 
     source: Path
-    format: Literal["table", "letor", "qrels", "baidu"] = "table"
-
-
-@dataclass(frozen=True)
-class EvaluateStage:
-    """Arguments of `ultr.eval.evaluate.evaluate`."""
-
-    queries: Literal["test", "validation", "train", "all"] = "test"
-    gain: Literal["exponential", "linear"] = "exponential"
+    format: Literal["table", "letor", "qrels", "baidu", "ultra"] = "table"
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Plan:
     train: TrainConfig
     features: FeaturesConfig | None
     judgments: JudgmentsStage | None
-    evaluate: EvaluateStage | None
+    evaluate: EvaluateConfig | None
 
 
 def plan(job: NightlyConfig, where: str) -> Plan:
@@ -86,17 +80,25 @@ def plan(job: NightlyConfig, where: str) -> Plan:
     from ultr.etl.features_config import FeaturesConfig  # noqa: PLC0415  both sides, only in a job
     from ultr.etl.ingest import IngestConfig  # noqa: PLC0415  both sides, only when a job runs
     from ultr.etl.lists import ListsConfig  # noqa: PLC0415
+    from ultr.eval.evaluate import EvaluateConfig  # noqa: PLC0415
     from ultr.train import TrainConfig  # noqa: PLC0415
 
     def optional(cls: type[Any], values: dict[str, Any] | None, table: str) -> Any:
         return None if values is None else from_mapping(cls, values, where=f"{where} [{table}]")
 
+    ingest = from_mapping(IngestConfig, job.ingest, where=f"{where} [ingest]")
+    if ingest.is_dry_run:
+        raise UsageError(
+            f"{where} [ingest]: a job writes",
+            got="is_dry_run = true",
+            hint="try the log first: ultr ingest … --dry-run",
+        )
     return Plan(
         job=job,
-        ingest=from_mapping(IngestConfig, job.ingest, where=f"{where} [ingest]"),
+        ingest=ingest,
         lists=from_mapping(ListsConfig, job.lists, where=f"{where} [lists]"),
         train=from_mapping(TrainConfig, job.train, where=f"{where} [train]"),
         features=optional(FeaturesConfig, job.features, "features"),
         judgments=optional(JudgmentsStage, job.judgments, "judgments"),
-        evaluate=optional(EvaluateStage, job.evaluate, "evaluate"),
+        evaluate=optional(EvaluateConfig, job.evaluate, "evaluate"),
     )

@@ -34,7 +34,6 @@ from ultr.logs.raw import Block, blocks, is_utf8
 _TAIL_BYTES = 1 << 16
 """Where a page of thirty documents nearly always begins."""
 
-_SPACED = bytes.maketrans(b"\x01", b" ")
 _LISTS = ("position", "media_type", "abstract_length", *NUMBER_TYPES)
 
 
@@ -48,7 +47,7 @@ def read(path: Path) -> Generator[Chunk]:
         DataError: the file is missing, empty or damaged.
     """
     for block in blocks(path, cut=_before_last_page):
-        spaced = block._replace(data=block.data.translate(_SPACED))
+        spaced = block._replace(data=letters.replaced(block.data, b"\x01", b" "))
         pages = _clean(spaced)
         nothing = REJECT_SCHEMA.to_frame()
         yield _chunk(spaced, *(checked(spaced) if pages is None else (pages, nothing, 0)))

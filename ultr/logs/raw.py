@@ -69,7 +69,8 @@ class _Piece(NamedTuple):
 
 
 Cut = Callable[[bytes], int]
-"""Where a block may end: an offset behind a newline, or 0 if nowhere yet."""
+"""Where a block may end: an offset behind a newline, or 0 if nowhere yet, or before the first line
+that it is given."""
 
 
 def after_last_line(data: bytes) -> int:
@@ -77,19 +78,24 @@ def after_last_line(data: bytes) -> int:
     return data.rfind(b"\n") + 1
 
 
-def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
+def blocks(path: Path, *, cut: Cut = after_last_line, needs_all: bool = False) -> Iterator[Block]:
     """Read a plain, gzip or zstd file block by block; the kind is told by its first bytes.
 
     A thread reads and decompresses while the blocks before are worked on.
 
+    Args:
+        path: the file.
+        cut: where a block may end.
+        needs_all: whether that cannot be told from the last lines alone.
+
     Raises:
         DataError: a missing, unreadable, empty or damaged file, naming how far it could be read.
     """
-    lines = _Lines(path)
+    lines = _Lines(path, cut=cut, needs_all=needs_all)
     for piece in ahead(_pieces(path), depth=PIECES_AHEAD):
         lines.add(piece)
         if lines.size >= lines.enough:
-            block = lines.take(cut)
+            block = lines.take()
             if block is not None:
                 yield block
     yield from lines.rest()
@@ -98,8 +104,8 @@ def blocks(path: Path, *, cut: Cut = after_last_line) -> Iterator[Block]:
 class _Lines:
     """Lines that were read, and not yet given away."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, cut: Cut, needs_all: bool) -> None:
+        self.path, self._cut, self._needs_all = path, cut, needs_all
         self.size, self.enough = 0, BLOCK_BYTES
         self._parts: list[bytes] = []
         self._open_bytes = 0  # of the last line, which has no end yet
@@ -132,16 +138,19 @@ class _Lines:
         self.size = begin + len(_NO_LINE)
         self._is_skipping = True
 
-    def take(self, cut: Cut) -> Block | None:
+    def take(self) -> Block | None:
         """What is whole so far.
 
         Raises:
             DataError: too much of it belongs together.
         """
+        if not self._needs_all and (at := self._cut_in_last_part()):
+            last = self._parts.pop()
+            return self._block(b"".join([*self._parts, last[:at]]), last[at:])
         data = b"".join(self._parts)
-        at = cut(data)
+        at = self._cut(data)
         if at:
-            return self._block(data, at)
+            return self._block(data[:at], data[at:])
         if len(data) > MAX_TOGETHER_BYTES:
             raise DataError(
                 f"lines that belong together must fit into {MAX_TOGETHER_BYTES >> 20} MiB",
@@ -150,6 +159,13 @@ class _Lines:
             )
         self._parts, self.enough = [data], len(data) + BLOCK_BYTES
         return None
+
+    def _cut_in_last_part(self) -> int:
+        """Where to cut the last part, so that the many bytes before it are copied once; or 0."""
+        last = self._parts[-1]
+        begin = last.find(b"\n") + 1
+        at = self._cut(last[begin:])
+        return begin + at if at else 0
 
     def rest(self) -> Iterator[Block]:
         """The end of the file, which needs no cut.
@@ -160,7 +176,7 @@ class _Lines:
         data = b"".join(self._parts)
         if data:
             data = data if data.endswith(b"\n") else data + b"\n"
-            yield self._block(data, len(data))
+            yield self._block(data, b"")
         elif self._line == 1:
             raise DataError(
                 "a log must not be empty",
@@ -168,8 +184,7 @@ class _Lines:
                 hint="check the export, or leave the file out",
             )
 
-    def _block(self, data: bytes, at: int) -> Block:
-        whole, rest = data[:at], data[at:]
+    def _block(self, whole: bytes, rest: bytes) -> Block:
         lines, first = count(whole, b"\n"), self._line
         self._line += lines
         mine = tuple(line for line in self._too_long if line[0] < self._line)

@@ -59,7 +59,7 @@ def read_text(
             yield _json_lines(block, wanted)
         return
     names: list[str] = []
-    for block in blocks(path, cut=_outside_quotes):
+    for block in blocks(path, cut=_outside_quotes, needs_all=True):
         rest, ignored = block, 0
         if not names:
             names, end = _first_row(block, delimiter)

@@ -1,20 +1,78 @@
-"""Rows that belong together but stand apart in a file too large for memory."""
+"""Rows on disk, dealt out by a number, so that those that belong together fit into memory."""
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 PART_BYTES = 32 << 20
 """Text of the file that one part stands for, more or less."""
 
-MAX_PARTS = 256
-"""Each is an open file while rows are dealt out."""
+MAX_PARTS = 4096
+
+
+@dataclass
+class Spill:
+    """Arrow batches in one file that are read by partition; several threads may add at once.
+
+    One file, whatever the number of partitions: that may follow the size of the log, where open
+    files are few.
+
+    Args:
+        path: the file; made when there is something, and its owner removes it.
+    """
+
+    path: Path
+    _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    _schema: pa.Schema | None = None
+    _file: Any = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, batch: pa.RecordBatch, bounds: NDArray[np.int64]) -> None:
+        """Add rows to partitions: those of partition p are `bounds[p]` to `bounds[p + 1]`."""
+        with self._lock:
+            if self._file is None:
+                self._schema, self._file = batch.schema, pa.OSFile(str(self.path), "wb")
+            for partition in np.flatnonzero(np.diff(bounds)).tolist():
+                begin, end = int(bounds[partition]), int(bounds[partition + 1])
+                part = batch.slice(begin, end - begin).serialize()
+                self._places.setdefault(partition, []).append((self._file.tell(), part.size))
+                self._file.write(part)
+
+    def finish(self) -> None:
+        """Close the file, before it is read."""
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, partition: int) -> pa.Table | None:
+        """What a partition holds; None where that is nothing."""
+        if partition not in self._places:
+            return None
+        # Mapped anew each time: what was read must not stay in memory.
+        with pa.memory_map(str(self.path)) as file:
+            batches = []
+            for at, size in self._places[partition]:
+                file.seek(at)
+                batches.append(pa.ipc.read_record_batch(file.read_buffer(size), self._schema))
+        return pa.Table.from_batches(batches)
+
+
+def by_partition(
+    partition: NDArray[np.integer[Any]], partitions: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What sorts rows by partition, and the bounds of each partition then."""
+    order = np.argsort(partition.astype(np.int16), kind="stable")
+    counts = np.bincount(partition, minlength=partitions)
+    return order, np.concatenate([[0], np.cumsum(counts)])
 
 
 def by_key(
@@ -29,24 +87,15 @@ def by_key(
     """
     parts = min(MAX_PARTS, 2 + text_bytes // PART_BYTES)
     with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
-        paths = [Path(folder) / f"{i}.arrow" for i in range(parts)]
-        _deal(frames, paths, keys)
-        for path in paths:
-            if path.exists():
-                with pa.OSFile(str(path)) as file:
-                    yield pl.DataFrame(pa.ipc.open_stream(file).read_all())
-                path.unlink()
-
-
-def _deal(frames: Iterable[pl.DataFrame], paths: list[Path], keys: Sequence[str]) -> None:
-    with contextlib.ExitStack() as stack:
-        writers: dict[int, pa.RecordBatchStreamWriter] = {}
+        spill = Spill(Path(folder) / "rows.arrow")
         for frame in frames:
-            part = (frame.select(keys).hash_rows(seed=0) % len(paths)).alias("#part")
-            shares = frame.with_columns(part).partition_by("#part", as_dict=True, include_key=False)
-            for (number,), share in shares.items():
-                table = share.to_arrow()
-                if number not in writers:
-                    writer = pa.ipc.new_stream(str(paths[number]), table.schema)
-                    writers[number] = stack.enter_context(writer)
-                writers[number].write_table(table)
+            part = (frame.select(keys).hash_rows(seed=0) % parts).cast(pl.Int16).to_numpy()
+            order, bounds = by_partition(part, parts)
+            (batch,) = frame[order].to_arrow().combine_chunks().to_batches() or [None]
+            if batch is not None:
+                spill.add(batch, bounds)
+        spill.finish()
+        for number in range(parts):
+            share = spill.read(number)
+            if share is not None:
+                yield pl.DataFrame(share)

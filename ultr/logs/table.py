@@ -151,7 +151,8 @@ def _paged(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     telling = [c for c in keys if c in ("page", "session", "user")]
     is_told = pl.any_horizontal(pl.col(c).fill_null("") != "" for c in telling)
     first = pl.col(LINE).min().over(keys)
-    queries = pl.col("query").n_unique().over(keys)
+    is_said = pl.col("query").fill_null("") != ""  # a row without a query is told as such
+    queries = pl.col("query").filter(is_said).n_unique().over(keys)
     why = (
         pl.when(~is_told)
         .then(pl.lit(f"no {' or '.join(telling)}"))

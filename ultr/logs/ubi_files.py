@@ -41,7 +41,7 @@ def read_records(path: Path) -> Generator[Records]:
 def _array(path: Path) -> Generator[Records]:
     first = 1
     with parser() as connection:
-        for block in blocks(path, cut=_after_last_element):
+        for block in blocks(path, cut=_after_last_element, needs_all=True):
             elements = [e.replace(b"\n", b" ") for e in _elements(block.data)]
             text = b"".join(e + b"\n" for e in elements)
             part = Block(first, text, block.size, len(elements))

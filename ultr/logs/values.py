@@ -65,6 +65,8 @@ def named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
                 out = out.with_columns(_as_list(column, mapping).alias(ours))
             elif ours == "time":
                 out = _with_time(out, column, mapping)
+            elif column.dtype.is_nested():
+                raise pl.exceptions.InvalidOperationError("a cell holds one value")
             else:
                 out = out.with_columns(column.cast(pl.String).alias(ours))
         except pl.exceptions.PolarsError as error:
@@ -124,6 +126,8 @@ def iso_times(text: pl.Series) -> pl.Series:
 def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
     """Lists of text; text such as `[1, 2]` or `['a', 'b']` is parsed, never executed."""
     if isinstance(column.dtype, pl.List | pl.Array):
+        if column.dtype.inner.is_nested():
+            raise pl.exceptions.InvalidOperationError("an item of a list is one value")
         inner = pl.List(pl.String)
         return column.cast(pl.List(column.dtype.inner)).cast(inner)
     parsed = parse_lists(column.cast(pl.String), mapping.options.list_format)

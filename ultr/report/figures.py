@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +22,16 @@ class Series:
         values: one per position; shorter than other series is fine.
         style: a class of the page's style sheet, such as `dla`, `naive` or `truth`.
         has_dots: mark each value.
+        low: lower ends of intervals, parallel to the values; NaN where there is none.
+        high: their upper ends.
     """
 
     name: str
     values: Sequence[float]
     style: str
     has_dots: bool = True
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,20 @@ def line_chart(
     description: str,
     x_label: str,
     y_label: str,
+    from_zero: bool = True,
 ) -> str:
-    """Curves over positions from 1, on an axis that starts at 0, as an `<svg>`.
+    """Curves over positions from 1 as an `<svg>`; values that are not finite are left out.
 
     Later series are drawn over earlier ones.
 
     Args:
-        series: at least one, with at least one value.
+        series: at least one, with at least one finite value.
         name: unique on the page; ids are made from it.
         title: a few words for screen readers.
         description: what the picture shows, for screen readers.
         x_label: what the positions are.
         y_label: what the values are, with their unit.
+        from_zero: the axis of values starts at 0.
 
     Example:
         >>> svg = line_chart([Series("truth", [1, 0.5], "truth")], name="curve", title="Curve",
@@ -76,9 +84,9 @@ def line_chart(
     body_top = top + 26
     bottom = body_top + 220
     n = max(len(s.values) for s in series)
-    highest = max(max(s.values) for s in series)
-    y_ticks = ticks(0.0, max(highest, 1e-9))
-    y = Scale(0.0, max(highest, y_ticks[-1]) * 1.02, start=bottom, end=body_top)
+    low, high = _extent(series, from_zero=from_zero)
+    y_ticks = ticks(low, high)
+    y = Scale(low, max(high, y_ticks[-1]) + 0.02 * (high - low), start=bottom, end=body_top)
     x = Scale(1, max(n, 2), start=46, end=WIDTH - 14)
     parts = [head, text(y_label, x=0, y=top + 8, class_="axis")]
     for value, label in zip(y_ticks, tick_labels(y_ticks), strict=True):
@@ -139,12 +147,24 @@ def dot_chart(
 
 
 def _curve(series: Series, *, x: Scale, y: Scale) -> str:
-    points = [(x(k), y(v)) for k, v in enumerate(series.values, start=1)]
+    points = [(x(k), y(v)) for k, v in enumerate(series.values, start=1) if math.isfinite(v)]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     parts = [element("polyline", points=path, class_="line")]
+    for k, low, high in zip(itertools.count(1), series.low or (), series.high or (), strict=False):
+        if math.isfinite(low) and math.isfinite(high):
+            parts.append(element("line", x1=x(k), x2=x(k), y1=y(low), y2=y(high), class_="whisker"))
     if series.has_dots:
         parts += [element("circle", cx=a, cy=b, r=3.5, class_="dot") for a, b in points]
     return element("g", "".join(parts), class_=series.style)
+
+
+def _extent(series: Sequence[Series], *, from_zero: bool) -> tuple[float, float]:
+    """The axis of values: around all values and intervals, never empty."""
+    ends = [
+        v for s in series for v in (*s.values, *(s.low or ()), *(s.high or ())) if math.isfinite(v)
+    ]
+    low, high = (0.0 if from_zero else min(ends)), max(ends)
+    return low, max(high, low + 1e-9)
 
 
 def _sample(series: Series) -> str:

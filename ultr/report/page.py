@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
+JOINER = "\u2060"
+"""Invisible; no line is broken beside it."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -66,6 +69,16 @@ def page(
 def paragraph(words: str, *, style: str = "") -> str:
     """Escaped text as a paragraph."""
     return f'<p class="{escape(style)}">{escape(words)}</p>' if style else f"<p>{escape(words)}</p>"
+
+
+def interval(low: float, high: float, *, digits: int = 3) -> str:
+    """Both ends as text that is not broken across lines.
+
+    Example:
+        >>> interval(0.1, 0.25, digits=2).replace(JOINER, "")
+        '0.10–0.25'
+    """
+    return f"{low:.{digits}f}{JOINER}–{JOINER}{high:.{digits}f}"
 
 
 def commands(lines: Sequence[str]) -> str:

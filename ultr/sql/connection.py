@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,40 @@ from ultr.errors import DataError, UltrError, UsageError
 from ultr.lake import Lake
 from ultr.schema import TABLES
 from ultr.sql.named import views
-from ultr.sql.tables import list_periods_select, table_select
+from ultr.sql.runs import RUN_QUERIES, find_runs, per_query_files, read_runs
+from ultr.sql.tables import (
+    LIST_PERIODS,
+    list_periods_select,
+    literal,
+    run_queries_select,
+    table_select,
+)
 
 
-def connect(lake: Lake, *, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    lake: Lake, *, runs: Sequence[Path] = (), allow_files: bool = False
+) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with a view per table of the registry and per file of `sql/views`.
 
     Args:
         lake: the commit to look at; later commits are not seen.
+        runs: folders that are runs or hold some; without any, their views are empty.
         allow_files: let queries read other files too (`read_parquet('scores.parquet')`).
 
     Raises:
-        DataError: a file of the lake is gone or is not Parquet.
+        UsageError: a folder of runs that is not there.
+        DataError: a file of the lake or of a run is gone or damaged.
     """
     connection = duckdb.connect(":memory:")
     # Never fetched from the network: what a query can do is what was installed.
     connection.execute("set autoinstall_known_extensions = false")
+    # A name in the SQL is a view, never a variable of the program.
+    connection.execute("set python_enable_replacements = false")
     connection.execute("set timezone = 'UTC'")
-    connection.execute(f"set temp_directory = {_text(Path(tempfile.gettempdir()) / 'ultr-sql')}")
-    _create_views(connection, lake)
+    connection.execute(f"set temp_directory = {literal(Path(tempfile.gettempdir()) / 'ultr-sql')}")
+    read = create_views(connection, lake, runs=runs)
     if not allow_files:
-        paths = [str(p.resolve()) for name in TABLES for p in lake.paths(name)]
-        connection.execute(f"set allowed_paths = [{', '.join(map(_text, paths))}]")
+        connection.execute(f"set allowed_paths = [{', '.join(map(literal, read))}]")
         connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
@@ -50,6 +62,7 @@ def query(
     sql: str,
     parameters: Mapping[str, Any] | None = None,
     *,
+    runs: Sequence[Path] = (),
     allow_files: bool = False,
 ) -> duckdb.DuckDBPyRelation:
     """Run one SELECT over the lake's views.
@@ -58,6 +71,7 @@ def query(
         lake: the commit to look at.
         sql: one SELECT (also FROM, VALUES, DESCRIBE, SUMMARIZE); parameters stand as `$name`.
         parameters: name -> value, bound and never pasted into the text.
+        runs: as of `connect`.
         allow_files: let the query read other files too.
 
     Returns:
@@ -71,7 +85,7 @@ def query(
         >>> query(lake, "select count(*) from sessions where period = $p", {"p": "2026-01-01"})
         ... # doctest: +SKIP
     """
-    connection = connect(lake, allow_files=allow_files)
+    connection = connect(lake, runs=runs, allow_files=allow_files)
     return run(connection, sql, parameters)
 
 
@@ -104,23 +118,43 @@ def explained(
 
 
 def view_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The views of a connection, in the order in which they were made."""
+    """What SELECTs can name on a connection, in the order in which it was made."""
     found = connection.execute(
-        "select view_name from duckdb_views() where not internal order by view_oid"
+        "select view_name from (select view_oid, view_name from duckdb_views() where not internal"
+        " union all select table_oid, table_name from duckdb_tables()) order by view_oid"
     )
     return [name for (name,) in found.fetchall()]
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def create_views(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, *, runs: Sequence[Path] = ()
+) -> list[Path]:
+    """Make the views of a lake and its runs.
+
+    Returns:
+        The files they read, absolute.
+    """
+    paths = {name: [p.resolve() for p in lake.paths(name)] for name in TABLES}
+    found = find_runs(runs)
+    metrics = {name: path.resolve() for name, path in per_query_files(found).items()}
     try:
         for name, table in TABLES.items():
-            select = table_select(table, [p.resolve() for p in lake.paths(name)])
-            connection.execute(f'create view "{name}" as {select}')
-        connection.execute(f"create view list_periods as {list_periods_select(lake)}")
+            _create_view(connection, name, table_select(table, paths[name]))
+        _create_view(connection, LIST_PERIODS.name, list_periods_select(lake))
+        for name, rows in read_runs(found).items():
+            connection.register("rows", rows)
+            connection.execute(f'create table "{name}" as from rows')
+            connection.unregister("rows")
+        _create_view(connection, RUN_QUERIES.name, run_queries_select(metrics))
         for view in views():
-            connection.execute(f'create view "{view.name}" as {view.sql}')
+            _create_view(connection, view.name, view.sql)
     except duckdb.Error as error:
         raise _damaged_file(error) from error
+    return [*(p for several in paths.values() for p in several), *metrics.values()]
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    connection.execute(f'create view "{name}" as {select}')
 
 
 def _check_parameters(wanted: set[str], given: set[str]) -> None:
@@ -187,8 +221,3 @@ def _bad_parameter(error: duckdb.Error, parameters: Mapping[str, Any]) -> UsageE
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _text(value: object) -> str:
-    """A SQL string literal; settings and file lists cannot be bound."""
-    return "'" + str(value).replace("'", "''") + "'"

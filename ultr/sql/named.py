@@ -14,11 +14,12 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ultr.config import split_assignments
 from ultr.errors import UsageError
 
 Kind = Literal["views", "analysis", "checks"]
@@ -49,6 +50,11 @@ class Named:
     columns: Mapping[str, str]
     sql: str
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The views and parts of it that the SELECT names."""
+        return frozenset(re.findall(r"\b(?:from|join) (\w+)", self.sql))
+
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters to run with: the defaults, changed by `given`.
 
@@ -64,6 +70,18 @@ class Named:
                 hint=f"known: {known}" if known else "this query has no parameters",
             )
         return {**self.defaults, **given}
+
+
+def parameter_values(assignments: Sequence[str], *, option: str) -> dict[str, str | None]:
+    """Values of `K=V` as text, which DuckDB casts to what it stands beside; `null` is NULL.
+
+    A number may be meant as a key of the log, so nothing is guessed from its look.
+
+    Raises:
+        UsageError: not of that form.
+    """
+    texts = split_assignments(assignments, option=option)
+    return {name: None if text == "null" else text for name, text in texts.items()}
 
 
 def sql_folder() -> Path:

@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -17,10 +17,10 @@ import duckdb
 import pyarrow.parquet as pq
 
 from ultr.errors import UsageError
-from ultr.lake import open_lake
+from ultr.lake import Lake, open_lake
 from ultr.results import replacing
 from ultr.sql.connection import connect, explained, run
-from ultr.sql.named import load
+from ultr.sql.named import Named, load
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -38,6 +38,7 @@ def write_query(
     given: Mapping[str, Any],
     form: Format | None = None,
     out: Path | None = None,
+    runs: Sequence[Path] = (),
     allow_files: bool = False,
 ) -> None:
     """Run SQL or a named query on the lake at `lake` and write the result.
@@ -49,6 +50,7 @@ def write_query(
         given: parameter -> value; a named query has defaults for the others.
         form: see `write`; without one, by the ending of `out`, else a table.
         out: see `write`.
+        runs: see `connect`.
         allow_files: let the SQL read other files too.
 
     Raises:
@@ -58,9 +60,28 @@ def write_query(
     named = load(name) if name is not None else None
     text, parameters = (sql or "", given) if named is None else (named.sql, named.bind(given))
     chosen = form or _form_of(out)
-    connection = connect(open_lake(lake), allow_files=allow_files)
+    opened = open_lake(lake)
+    connection = connect(opened, runs=runs, allow_files=allow_files)
     with explained(connection, parameters):
-        write(run(connection, text, parameters), form=chosen, out=out)
+        relation = run(connection, text, parameters)
+        if named is not None:
+            _warn_of_empty(opened, named)
+        write(relation, form=chosen, out=out)
+
+
+_FILLED_BY = {
+    "exposures": "ultr lists",
+    "lists": "ultr lists",
+    "features": "ultr features",
+    "judgments": "ultr judgments",
+}
+
+
+def _warn_of_empty(lake: Lake, query: Named) -> None:
+    """Say why a named query may have nothing to tell; a count of 0 is not always a finding."""
+    for table, command in _FILLED_BY.items():
+        if table in query.reads and not lake.rows(table):
+            sys.stderr.write(f"no {table} in the lake yet: {command} makes them\n")
 
 
 def _form_of(out: Path | None) -> Format:

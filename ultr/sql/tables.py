@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from ultr.lake import Lake
 from ultr.schema import ONE_ROW_PER_KEY, Column, Table
+from ultr.sql.runs import RUN_QUERIES
+
+LIST_PERIODS = Table(
+    "list_periods",
+    row="period that `ultr lists` built, as it noted",
+    columns=(
+        Column("period", pa.string(), "the time window, `all` without time"),
+        Column("sessions", pa.int64(), "pages in its lists"),
+        Column("dropped", pa.int64(), "pages that filters took"),
+    ),
+    key=("period",),
+)
+"""What the manifest says of lists; not a folder of the lake."""
 
 _DUCKDB_TYPES = {
     pa.string(): "varchar",
@@ -45,18 +58,44 @@ def table_select(table: Table, paths: Sequence[Path]) -> str:
         table: a table of the registry.
         paths: its files, absolute; none gives an empty relation with the right types.
     """
-    columns = {c.name: duckdb_type(c.type) for c in (*table.columns, *table.partitions)}
     if not paths:
-        nulls = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
-        return f"select {nulls} where false"
+        return empty_select(table)
     picked = [*map(_stored_column, table.columns), *_partition_columns(table)]
-    files = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
+    files = ", ".join(map(literal, paths))
     source = f"read_parquet([{files}], hive_partitioning = false, filename = true)"
     if table.name in ONE_ROW_PER_KEY:
         key = table.key[0]
         rest = [f'min("{c.name}") as "{c.name}"' for c in table.columns if c.name != key]
         return f'select "{key}", {", ".join(rest)} from {source} group by "{key}"'  # noqa: S608
     return f"select {', '.join(picked)} from {source}"  # noqa: S608  escaped above
+
+
+def empty_select(table: Table) -> str:
+    """One SELECT that gives the table's columns and no row."""
+    columns = (*table.columns, *table.partitions)
+    nulls = ", ".join(f'null::{duckdb_type(c.type)} as "{c.name}"' for c in columns)
+    return f"select {nulls} where false"
+
+
+def run_queries_select(files: Mapping[str, Path]) -> str:
+    """One SELECT that gives `run, query_id, metric, value` of files with a column per metric.
+
+    Args:
+        files: run -> its metrics per query, absolute.
+    """
+    if not files:
+        return empty_select(RUN_QUERIES)
+    return " union all ".join(
+        f"select {literal(run)} as run, query_id, metric, value from (unpivot"  # noqa: S608
+        f" (select query_id, columns(* exclude query_id)::double from read_parquet({literal(path)},"
+        " hive_partitioning = false)) on columns(* exclude query_id) into name metric value value)"
+        for run, path in files.items()
+    )
+
+
+def literal(value: object) -> str:
+    """A SQL string literal; settings and file lists cannot be bound."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def list_periods_select(lake: Lake) -> str:
@@ -66,7 +105,7 @@ def list_periods_select(lake: Lake) -> str:
     """
     by_period = lake.manifest.meta.get("lists", {}).get("by_period", {})
     rows = [
-        f"('{period.replace(chr(39), chr(39) * 2)}', {counts['sessions']:d},"
+        f"({literal(period)}, {counts['sessions']:d},"
         f" {counts.get('logged_sessions', counts['sessions']) - counts['sessions']:d})"
         for period, counts in by_period.items()
     ]

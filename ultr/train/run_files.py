@@ -27,11 +27,12 @@ RUN_FILES = (
     "metrics.jsonl",
     "propensities.parquet",
     "propensities_by_period.parquet",
+    "residuals.parquet",
     "summary.json",
     "training",
     "transform.json",
 )
-"""What training leaves in a run's folder."""
+"""What training and evaluation leave in a run's folder."""
 
 _SEAL = "checkpoint.json"
 _SEALED = ("checkpoint",)
