@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,36 @@ from ultr.data.context import Contexts, read_contexts
 from ultr.data.lists import SPLITS, Bools, Floats, Ints, Lists
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
+from ultr.staleness import table_digest
 from ultr.transform import Transform
 
 _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions", "session_split")
 """Arrays of `Lists` that hold no index into another one."""
 
 
-def load_lists(lake: str | Path | Lake, *, by_pattern: bool = False) -> Lists:
+def load_lists(
+    lake: str | Path | Lake,
+    *,
+    periods: Collection[str] | None = None,
+    by_pattern: bool = False,
+) -> Lists:
     """Load everything that `ultr lists` wrote, summed over click patterns and periods.
 
     Args:
         lake: the lake, or its folder.
+        periods: those to load; all by default.
         by_pattern: keep sessions with other clicks apart, and other periods.
 
     Raises:
-        DataError: the lake has no lists.
+        DataError: the lake has no lists, or none of a period that was asked for.
 
     Example:
         >>> data = ultr.load_lists("lake")  # doctest: +SKIP
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
     source.require("lists", hint=f"run: ultr lists --lake {source.root}")
+    if periods is not None:
+        source = only_periods(source, periods)
     files = source.files("lists")
     if any("repeats" in f.keys for f in source.files("candidates")):
         files += source.files("candidates")  # a split query may have no list in its own bucket
@@ -52,6 +62,36 @@ def load_lists(lake: str | Path | Lake, *, by_pattern: bool = False) -> Lists:
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
     whole = _share_rows(_concatenate(list(parts)), period)
     return whole if by_pattern else whole.merge_clicks()
+
+
+def only_periods(lake: Lake, periods: Collection[str]) -> Lake:
+    """The lake with the lists of some periods.
+
+    Raises:
+        DataError: it has none of a period.
+    """
+    known = {f.keys["period"] for f in lake.files("lists")}
+    missing = sorted(set(periods) - known)
+    if missing:
+        raise DataError(
+            "lists are loaded of periods that the lake has",
+            got=f"{lake.root} has none of {', '.join(missing[:5])}",
+            hint=f"choose among {', '.join(sorted(known)[:10])}",
+        )
+    kept = [f for f in lake.files("lists") if f.keys["period"] in periods]
+    tables = {**lake.manifest.tables, "lists": kept}
+    return replace(lake, manifest=replace(lake.manifest, tables=tables))
+
+
+def describe(lake: Lake) -> dict[str, Any]:
+    """What a run keeps of the lake that it was trained on."""
+    return {
+        "root": str(lake.root),
+        "version": lake.manifest.version,
+        "lists": lake.manifest.meta.get("lists"),
+        "tables": {n: table_digest(lake.manifest, n) for n in ("lists", "candidates")},
+        "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
+    }
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
@@ -109,11 +149,7 @@ def _load_bucket(
         list_query=list_query[order].astype(np.int32),
         session_split=_split_codes(rows["session_split"])[order],
         transform=transform,
-        lake={
-            "root": str(lake.root),
-            "version": lake.manifest.version,
-            "lists": lake.manifest.meta.get("lists"),
-        },
+        lake=describe(lake),
         by_query=_own(transform, features, doc_query, candidates["period"]),
         context=contexts.codes_of(rows["context"], where)[order],
         bias=contexts.columns,

@@ -1,7 +1,9 @@
 """Fit rankers and propensities; open what was fitted."""
 
 from ultr.train.config import TrainConfig
+from ultr.train.continued import settings_of
 from ultr.train.fit import fit, train_lake
+from ultr.train.folder import is_finished
 from ultr.train.presets import PRESETS, with_preset
 from ultr.train.run import Run, open_run
 from ultr.train.run_files import RUN_FILES
@@ -12,7 +14,9 @@ __all__ = [
     "Run",
     "TrainConfig",
     "fit",
+    "is_finished",
     "open_run",
+    "settings_of",
     "train_lake",
     "with_preset",
 ]

@@ -44,6 +44,7 @@ _RANGES: dict[str, Rule] = {
     "patience": _A_COUNT,
     "batches_per_dispatch": _A_COUNT,
     "memory_limit": _A_COUNT,
+    "checkpoint_seconds": (lambda v: v >= 0, "a number from 0"),
     "seed": (lambda v: 0 <= v < 2**32, "from 0 to below 2^32"),
 }
 
@@ -106,6 +107,7 @@ class TrainConfig:
         memory_limit: bytes that lists and features may take while training; a lake above it is
             trained on in groups of buckets, one loaded while the device works on the other. None is
             half of the machine's memory.
+        checkpoint_seconds: between two checkpoints, at least; changes nothing in the result.
     """
 
     method: Method = "dla"
@@ -141,6 +143,7 @@ class TrainConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     batches_per_dispatch: int = 1024
     memory_limit: int | None = None
+    checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Check the ranges.

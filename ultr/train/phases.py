@@ -16,7 +16,6 @@ form, which has no weights to explode.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.train import upe
 from ultr.train.config import TrainConfig
+from ultr.train.keeper import Keeper
 from ultr.train.loop import Fitted, train
 from ultr.train.propensities import relative_logits
 
@@ -47,9 +47,10 @@ def train_method(
     *,
     config: TrainConfig,
     n_documents: int,
+    n_positions: int,
     sessions: int,
     log_propensity: jax.Array | None,
-    on_epoch: Callable[[dict[str, Any]], None],
+    keeper: Keeper,
 ) -> Fitted:
     """Train as the configuration says: DLA with an MLP in two phases, all else in one.
 
@@ -58,9 +59,10 @@ def train_method(
         held_out: the validation split.
         config: the settings.
         n_documents: of the whole lake, for the table ranker.
+        n_positions: P, positions that the propensity model is to know.
         sessions: that the training split stands for.
         log_propensity: `[P, *levels]` given log propensities, for ipw.
-        on_epoch: receives one line of measurements per evaluation, `phase` among them.
+        keeper: keeps the work of each training; those that are finished are not repeated.
 
     Returns:
         The last phase; its times are the sums over all phases.
@@ -82,11 +84,10 @@ def train_method(
                 n_documents=n_documents,
                 sessions=sessions,
                 decay=decay,
+                n_positions=n_positions,
                 log_propensity=given,
                 is_frozen=is_frozen,
-                on_epoch=lambda line, decay=decay: on_epoch(  # type: ignore[misc]
-                    {"phase": name, "weight_decay": decay, **line}
-                ),
+                keeper=keeper.training(phase=name, weight_decay=decay),
             )
             for decay in chosen.decays
         ]

@@ -211,6 +211,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     new = jax.tree.map(lambda a, b: jnp.where(is_empty, a, b), state, new)
     measured = {
         **terms._asdict(),
+        "documents": batch.where_document.sum(),
         "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.ranker)),
         "gradient_norm_propensity": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.propensity)),
     }
