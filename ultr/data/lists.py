@@ -87,6 +87,16 @@ class Lists:
         """The lowest rank on any page, 0 without lists."""
         return int(self.position.max(initial=0))
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of the lake's lists as they were loaded: parameters of a table ranker."""
+        return 1 + int(self.doc_row.max(initial=-1))
+
+    @cached_property
+    def positions(self) -> Ints:
+        """The positions that occur, ascending."""
+        return np.unique(self.position[self.where])
+
     @cached_property
     def query_start(self) -> Longs:
         """`[Q + 1]` first document of each query."""
@@ -151,17 +161,28 @@ class Lists:
         )
 
     def split(self, name: str, *, by: str) -> Lists:
-        """The lists of one split.
+        """The lists of one split; see `is_in`."""
+        return self.select(self.is_in(name, by=by))
+
+    def is_in(self, name: str, *, by: str) -> Bools:
+        """`[L]` which lists are in a split.
 
         Args:
             name: train, validation or test.
             by: `query` (rankers on features: an unseen query tests them) or `session` (rankers
                 with a parameter per pair: an unseen query has no parameter).
         """
-        code = SPLITS.index(name)
-        if by == "query":
-            return self.select(self.query_split[self.list_query] == code)
-        return self.select(self.session_split == code)
+        codes = self.query_split[self.list_query] if by == "query" else self.session_split
+        return np.asarray(codes == SPLITS.index(name))
+
+    @property
+    def n_clicked(self) -> int:
+        """Lists with clicks."""
+        return int((self.clicks.sum(axis=1) > 0).sum())
+
+    def sessions_of(self, name: str, *, by: str) -> int:
+        """Sessions of one split, those without a click included; see `is_in`."""
+        return int(self.sessions[self.is_in(name, by=by)].sum())
 
     def one_row_per_pair(self) -> Lists:
         """The same with each (query, document) once, where features depend on the period.

@@ -22,17 +22,19 @@ from ultr.lake import open_lake
 from ultr.model import RankerSpec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
+from ultr.train.lake_lists import LakeLists, default_memory_limit
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
 from ultr.train.propensities import read_propensities, write_propensities
 from ultr.train.run import Run, open_run, save_params
 from ultr.train.run_files import RUN_FILES
+from ultr.train.splits import split_lists
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
 
 def fit(
-    data: Lists,
+    data: Lists | LakeLists,
     *,
     run: str | Path,
     config: TrainConfig | None = None,
@@ -43,7 +45,7 @@ def fit(
     """Fit the ranker and the propensities, and leave a run directory.
 
     Args:
-        data: what `ultr.load_lists` gives.
+        data: what `ultr.load_lists` gives, or a `LakeLists` where that is too large for memory.
         run: the folder to make.
         config: the settings; or give them one by one as keywords.
         overwrite: replace a finished run in that folder.
@@ -60,14 +62,14 @@ def fit(
     """
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
-    if spec.reads == "row":
+    if isinstance(data, Lists) and spec.reads == "row":
         data = data.one_row_per_pair()
-    training, held_out, selected_by = _splits(data, spec)
-    sessions = int(data.split("train", by=selected_by).sessions.sum())
+    training, held_out, selected_by = split_lists(data, spec)
+    sessions = data.sessions_of("train", by=selected_by)
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
-        shown = np.union1d(_positions(training), _positions(held_out))
+        shown = np.union1d(training.positions, held_out.positions)
         given = read_propensities(chosen.propensities, positions=shown)
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     _claim(root, overwrite=overwrite)
@@ -92,12 +94,12 @@ def fit(
             training,
             held_out,
             config=chosen,
-            n_documents=1 + int(data.doc_row.max(initial=-1)),
+            n_documents=data.n_rows,
             sessions=sessions,
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(root, fitted, data=data, spec=spec, positions=_positions(training))
+    _save(root, fitted, data=data, spec=spec, positions=training.positions)
     return open_run(root)
 
 
@@ -123,48 +125,9 @@ def train_lake(
             got=f"{' and '.join(changed)} of {lake} changed since",
             hint=f"run: ultr lists --lake {lake}",
         )
-    data = load_lists(source)
-    return fit(data, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
-
-
-def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
-    """Training lists, held-out lists, and by what they were split."""
-    if spec.reads == "features" and data.transform is None:
-        raise DataError(
-            "a ranker on features needs features",
-            got="a lake without any",
-            hint="add them with ultr features --from FILE and run ultr lists again, "
-            "or train with --ranker table",
-        )
-    # Lists without clicks contribute nothing to any of these objectives.
-    clicked = data.select(data.clicks.sum(axis=1) > 0)
-    if not clicked.n_lists:
-        raise DataError(
-            "training needs clicks",
-            got=f"{data.n_lists:,} lists without a click",
-            hint="check the click column of the mapping, or ingest more of the log",
-        )
-    by = "query" if spec.reads == "features" else "session"
-    training, held_out = clicked.split("train", by=by), clicked.split("validation", by=by)
-    if by == "query" and not (training.n_lists and held_out.n_lists):
-        # A log of a few queries: held-out sessions of known queries are better than nothing.
-        by = "session"
-        training, held_out = clicked.split("train", by=by), clicked.split("validation", by=by)
-    if not (training.n_lists and held_out.n_lists):
-        raise DataError(
-            "training needs clicked sessions in the training and in the validation split",
-            got=f"{training.n_lists} and {held_out.n_lists} lists",
-            hint="ingest more of the log",
-        )
-    if by == "query":
-        training, held_out = _whole_queries(training), _whole_queries(held_out)
-    return training, held_out, by
-
-
-def _whole_queries(data: Lists) -> Lists:
-    """Lists that differ only in the split of their sessions become one."""
-    unsplit = np.zeros_like(data.session_split)
-    return dataclasses.replace(data, session_split=unsplit).merge_clicks()
+    data = LakeLists(source, limit=config.memory_limit or default_memory_limit())
+    chosen = load_lists(source) if data.fits_in_memory else data
+    return fit(chosen, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
 
 
 def _claim(root: Path, *, overwrite: bool) -> None:
@@ -197,16 +160,18 @@ def _claim(root: Path, *, overwrite: bool) -> None:
     shutil.rmtree(root / "checkpoint", ignore_errors=True)
 
 
-def _positions(data: Lists) -> Ints:
-    """The positions that occur, ascending."""
-    return np.unique(data.position[data.where])
-
-
-def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, positions: Ints) -> None:
+def _save(
+    root: Path,
+    fitted: Fitted,
+    *,
+    data: Lists | LakeLists,
+    spec: RankerSpec,
+    positions: Ints,
+) -> None:
     save_params(root, fitted.params)
     logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
     propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
-    if spec.reads == "row":
+    if isinstance(data, Lists) and spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)
         pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}

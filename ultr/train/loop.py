@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.data import Lists
 from ultr.errors import DataError
 from ultr.train.config import TrainConfig
-from ultr.train.source import InMemory
+from ultr.train.source import Source
+from ultr.train.splits import TrainingSet
 from ultr.train.start import start
 from ultr.train.step import Model, State, Towers, click_nll, run_epoch
+from ultr.train.stream import open_source
 
 Floats = NDArray[np.float64]
 
@@ -60,8 +61,8 @@ class _Best(NamedTuple):
 
 
 def train(
-    data: Lists,
-    held_out: Lists,
+    data: TrainingSet,
+    held_out: TrainingSet,
     *,
     config: TrainConfig,
     n_documents: int,
@@ -99,7 +100,7 @@ def train(
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    source, held = (InMemory(d, spec=spec, config=config) for d in (data, held_out))
+    source, held = (open_source(d, spec=spec, config=config) for d in (data, held_out))
     passes = max(1, math.ceil(config.evaluation_steps / source.batches))
     first = 0  # evaluation from which on a state may be selected
     best = _Best(math.inf, 0, state.params, np.zeros(0))
@@ -141,7 +142,7 @@ def train(
 
 
 def _epoch(
-    model: Model, state: State, source: InMemory, *, epoch: int
+    model: Model, state: State, source: Source, *, epoch: int
 ) -> tuple[State, dict[str, Floats]]:
     """One pass over the source; the measurements of its batches, `[B]` each."""
     parts = []
@@ -151,7 +152,7 @@ def _epoch(
     return state, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _query_nll(model: Model, params: Towers, held: InMemory) -> Floats:
+def _query_nll(model: Model, params: Towers, held: Source) -> Floats:
     """`[Q]` listwise NLL, summed over the clicks of each query."""
     total = np.zeros(held.n_queries)
     for arrays, plan, query in held.segments(epoch=0):

@@ -24,9 +24,9 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.data import Lists
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted, train
+from ultr.train.splits import TrainingSet
 
 _JOINT_DECAY = 1.0
 """Weight decay of the MLP beside the propensity model."""
@@ -40,8 +40,8 @@ _LINEAR_STEPS = 480
 
 
 def train_method(
-    data: Lists,
-    held_out: Lists,
+    data: TrainingSet,
+    held_out: TrainingSet,
     *,
     config: TrainConfig,
     n_documents: int,
@@ -139,7 +139,9 @@ def explains_better(
     return bool(mean < -2 * error)
 
 
-def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weight: float) -> float:
+def effective_clicks(
+    data: TrainingSet, logits: NDArray[np.floating[Any]], *, max_weight: float
+) -> float:
     """Kish's effective sample size `(Σ c w)² / Σ c w²` of inverse-propensity weighted clicks.
 
     Args:

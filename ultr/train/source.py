@@ -7,7 +7,7 @@ segment together are the position in the data: a training that knows them can go
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,34 @@ class Segment(NamedTuple):
     query: NDArray[np.int32]
 
 
+class Source(Protocol):
+    """Gives the batches of a training or of an evaluation."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch, about."""
+        ...
+
+    @property
+    def n_queries(self) -> int:
+        """Q."""
+        ...
+
+    @property
+    def clicks(self) -> float:
+        """Clicks of an epoch, weighted."""
+        ...
+
+    def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
+        """The segments of an epoch, a function of the seed and the epoch alone.
+
+        Args:
+            epoch: from 1; 0 is the order of evaluation.
+            first: segment to begin with, where an epoch is taken up again.
+        """
+        ...
+
+
 class InMemory:
     """Lists that stay on the device as a whole; an epoch is cut into plans of bounded size.
 
@@ -60,12 +88,7 @@ class InMemory:
         self.clicks = float(arrays.clicks.sum(dtype=np.float64))
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
-        """The segments of an epoch, a function of the seed and the epoch alone.
-
-        Args:
-            epoch: from 1; 0 is the order of evaluation.
-            first: segment to begin with, where an epoch is taken up again.
-        """
+        """See `Source`."""
         # The next plan is made while the device works on this one.
         return ahead(self._segments(epoch, first), depth=0)
 

@@ -1,0 +1,59 @@
+"""What a training reads of a lake's lists, and what it holds out."""
+
+from __future__ import annotations
+
+from ultr.data import Lists
+from ultr.errors import DataError
+from ultr.model import RankerSpec
+from ultr.train.lake_lists import LakeLists
+from ultr.train.part import Part, select_part
+
+TrainingSet = Lists | Part
+"""Lists in memory, or a part of a lake's."""
+
+
+def split_lists(data: Lists | LakeLists, spec: RankerSpec) -> tuple[TrainingSet, TrainingSet, str]:
+    """Training lists, held-out lists, and by what they were split.
+
+    Lists without clicks contribute nothing to any of these objectives and are left out.
+
+    Raises:
+        DataError: a ranker on features without any, or no clicks to learn from or to hold out.
+    """
+    if spec.reads == "features" and data.transform is None:
+        raise DataError(
+            "a ranker on features needs features",
+            got="a lake without any",
+            hint="add them with ultr features --from FILE and run ultr lists again, "
+            "or train with --ranker table",
+        )
+    by = "query" if spec.reads == "features" else "session"
+    training, held_out = _parts(data, by)
+    if by == "query" and not (training.n_lists and held_out.n_lists):
+        # A log of a few queries: held-out sessions of known queries are better than nothing.
+        by = "session"
+        training, held_out = _parts(data, by)
+    if not (training.n_lists and held_out.n_lists):
+        _check_clicks(data)
+        raise DataError(
+            "training needs clicked sessions in the training and in the validation split",
+            got=f"{training.n_lists} and {held_out.n_lists} lists",
+            hint="ingest more of the log",
+        )
+    return training, held_out, by
+
+
+def _parts(data: Lists | LakeLists, by: str) -> tuple[TrainingSet, TrainingSet]:
+    if isinstance(data, LakeLists):
+        return data.parts(by)
+    return select_part(data, "train", by=by), select_part(data, "validation", by=by)
+
+
+def _check_clicks(data: Lists | LakeLists) -> None:
+    if data.n_clicked:
+        return
+    raise DataError(
+        "training needs clicks",
+        got=f"{data.n_lists:,} lists without a click",
+        hint="check the click column of the mapping, or ingest more of the log",
+    )
