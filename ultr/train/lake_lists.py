@@ -101,7 +101,12 @@ class LakeLists:
     @property
     def fits_in_memory(self) -> bool:
         """Whether the whole is within the limit."""
-        return _COPIES / 2 * self._bytes(self._buckets) <= self._limit
+        return self.bytes_to_train <= self._limit
+
+    @property
+    def bytes_to_train(self) -> int:
+        """What the whole takes in memory, about: one copy on the device, two while it is made."""
+        return _COPIES // 2 * self._bytes(self._buckets)
 
     @cached_property
     def group(self) -> int:

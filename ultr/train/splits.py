@@ -27,6 +27,12 @@ def split_lists(data: Lists | LakeLists, spec: RankerSpec) -> tuple[TrainingSet,
             hint="add them with ultr features --from FILE and run ultr lists again, "
             "or train with --ranker table",
         )
+    if spec.reads == "row" and isinstance(data, LakeLists):
+        raise DataError(
+            "a table ranker has one parameter for each document and needs the lake in memory",
+            got=f"a lake of {data.n_documents:,} documents above memory_limit",
+            hint="raise memory_limit, or rank by features",
+        )
     by = "query" if spec.reads == "features" else "session"
     training, held_out = _parts(data, by)
     if by == "query" and not (training.n_lists and held_out.n_lists):

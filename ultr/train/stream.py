@@ -26,7 +26,9 @@ def open_source(data: Lists | Part, *, spec: RankerSpec, config: TrainConfig) ->
     return kind(data, spec=spec, config=config)  # type: ignore[arg-type]
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
+    """A segment before it is on the device."""
+
     arrays: Arrays
     plan: Plan
     query: NDArray[np.int32]
@@ -61,7 +63,7 @@ class Streamed:
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
         """See `Source`."""
-        for group in ahead(self._groups(epoch, first), depth=0):
+        for group in ahead(self.groups(epoch=epoch, first=first), depth=0):
             yield Segment(everywhere(group.arrays), by_column(group.plan), group.query)
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
@@ -71,11 +73,12 @@ class Streamed:
             places = np.random.default_rng((self._config.seed, epoch)).permutation(places)
         return np.split(places, range(self._data.group, len(places), self._data.group))
 
-    def _groups(self, epoch: int, first: int) -> Generator[_Group]:
+    def groups(self, *, epoch: int, first: int = 0) -> Generator[Group]:
+        """What the segments are made of, on the host."""
         for places in self.order(epoch)[first:]:
             yield self._group(places, epoch)
 
-    def _group(self, places: NDArray[np.int64], epoch: int) -> _Group:
+    def _group(self, places: NDArray[np.int64], epoch: int) -> Group:
         data = self._data.read(places.tolist())
         weight = relative_weight(data.query_clicks, self._config.weighting) * self._scale
         arrays = arrays_of(
@@ -90,7 +93,7 @@ class Streamed:
         (plan,) = epoch_plans(data, self._shape, seed=self._config.seed, epoch=epoch)
         number = np.concatenate([self._queries(place) for place in places])
         of_list = np.append(number[data.list_query], np.int64(-1)).astype(np.int32)
-        return _Group(arrays, plan, of_list[plan.list])
+        return Group(arrays, plan, of_list[plan.list])
 
     def _queries(self, place: int) -> NDArray[np.int64]:
         """The numbers, in the whole part, of the queries of a bucket."""
