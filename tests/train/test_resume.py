@@ -68,7 +68,7 @@ def halves(monkeypatch):
             yield Segment(whole.arrays, plan, whole.query[part])
 
     split = type("Halves", (InMemory,), {"segments": segments})
-    monkeypatch.setattr("ultr.train.loop.InMemory", split)
+    monkeypatch.setattr("ultr.train.stream.InMemory", split)
 
 
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,49 @@ def load_lists(
         >>> data = ultr.load_lists("lake")  # doctest: +SKIP
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
-    source.require("lists", hint=f"run: ultr lists --lake {source.root}")
     if periods is not None:
         source = only_periods(source, periods)
-    files = source.files("lists")
-    if any("repeats" in f.keys for f in source.files("candidates")):
-        files += source.files("candidates")  # a split query may have no list in its own bucket
-    buckets = sorted({int(f.keys["bucket"]) for f in files})
-    meta = source.manifest.meta
+    return load_buckets(source, list_buckets(source), by_pattern=by_pattern)
+
+
+def list_buckets(lake: Lake) -> list[int]:
+    """The buckets that lists stand in.
+
+    Raises:
+        DataError: the lake has no lists.
+    """
+    lake.require("lists", hint=f"run: ultr lists --lake {lake.root}")
+    files = lake.files("lists")
+    if any("repeats" in f.keys for f in lake.files("candidates")):
+        files += lake.files("candidates")  # a split query may have no list in its own bucket
+    return sorted({int(f.keys["bucket"]) for f in files})
+
+
+def load_buckets(
+    lake: Lake,
+    buckets: Sequence[int],
+    *,
+    with_features: bool = True,
+    by_pattern: bool = False,
+    contexts: Contexts | None = None,
+) -> Lists:
+    """Some buckets of lists: whole queries, summed over click patterns and periods.
+
+    Args:
+        lake: the lake.
+        buckets: which.
+        with_features: whether to read feature values; without them F is 0.
+        by_pattern: keep sessions with other clicks apart, and other periods.
+        contexts: of the whole lake, where they have been read already.
+    """
+    meta = lake.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
+    if not with_features:
+        transform = None
     n_features = len(transform.mean) if transform else 0
-    contexts = read_contexts(source)
+    contexts = read_contexts(lake) if contexts is None else contexts
     loaded = [
-        _load_bucket(source, b, n_features=n_features, transform=transform, contexts=contexts)
+        _load_bucket(lake, b, n_features=n_features, transform=transform, contexts=contexts)
         for b in buckets
     ]
     parts, periods = zip(*loaded, strict=True)
@@ -117,12 +147,15 @@ def _load_bucket(
     lake: Lake, bucket: int, *, n_features: int, transform: Transform | None, contexts: Contexts
 ) -> tuple[Lists, pa.ChunkedArray]:
     """The lists of a bucket, and the period of each of its documents."""
-    candidates = _by_query(lake.read("candidates", bucket=bucket))
+    columns = ["query_id", "doc_id", "row", "period", *(["features"] if n_features else [])]
+    candidates = _by_query(lake.read("candidates", columns=columns, bucket=bucket))
     rows = lake.read("lists", bucket=bucket).combine_chunks()
     query_id, doc_query = np.unique(
         candidates["query_id"].to_numpy().astype(np.int64), return_inverse=True
     )
-    features = _features(candidates["features"], n_features)
+    features = np.zeros((candidates.num_rows, 0), np.float32)
+    if n_features:
+        features = _features(candidates["features"], n_features)
     list_query = np.searchsorted(query_id, rows["query_id"].to_numpy())
     query_split = np.zeros(len(query_id), np.int32)
     query_split[list_query] = _split_codes(rows["query_split"])
@@ -162,8 +195,11 @@ def _by_query(candidates: pa.Table) -> pa.Table:
     is_timed = candidates["period"].is_valid()
     if pc.any(is_timed).as_py():
         candidates = candidates.filter(is_timed)
-    keys = [("query_id", "ascending"), ("row", "ascending")]
-    return candidates.take(pc.sort_indices(candidates, sort_keys=keys))
+    query, row = (candidates[name].to_numpy() for name in ("query_id", "row"))
+    is_later = (query[1:] > query[:-1]) | ((query[1:] == query[:-1]) & (row[1:] > row[:-1]))
+    if is_later.all():  # mostly so: no copy of the features
+        return candidates
+    return candidates.take(np.lexsort((row, query)))
 
 
 def _places(row: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -189,7 +225,6 @@ def _own(
 
 def _features(column: pa.ChunkedArray, size: int) -> Floats:
     """`[N, F]` raw values; a document without features is a row of NaN."""
-    out = np.full((len(column), size), np.nan, np.float32)
     values = column.combine_chunks()
     present = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False))
     flat = values.flatten().to_numpy(zero_copy_only=False)
@@ -199,7 +234,11 @@ def _features(column: pa.ChunkedArray, size: int) -> Floats:
             got="rows of another length",
             hint="run ultr features and ultr lists again",
         )
-    out[present] = flat.reshape(int(present.sum()), size)
+    rows = flat.reshape(int(present.sum()), size)
+    if present.all():  # the file's own buffer, where it holds 32-bit floats
+        return rows.astype(np.float32, copy=False)
+    out = np.full((len(column), size), np.nan, np.float32)
+    out[present] = rows
     return out
 
 

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.data.context import BiasColumn, translated
-from ultr.data.lists import Ints
 from ultr.errors import DataError, UsageError
 from ultr.train.folder import read_config
 from ultr.train.history import HISTORY
 from ultr.train.keeper import FOLDER
+from ultr.train.lake_lists import LakeLists
 from ultr.train.run_files import read_run_files, read_run_table
 from ultr.transform import Transform
+
+Ints = NDArray[np.integer[Any]]
 
 _MAY_CHANGE = frozenset({
     "ranker_rate", "propensity_rate", "clip_norm", "max_weight", "correction", "weighting",
@@ -78,7 +81,7 @@ class Earlier:
             )
         return found
 
-    def adopt(self, data: Lists) -> Lists:
+    def adopt(self, data: Lists | LakeLists) -> Lists | LakeLists:
         """The lists with features as the run reads them.
 
         Raises:
@@ -98,9 +101,11 @@ class Earlier:
                 got=f"other transforms in the lake than in {self.root}",
                 hint="choose those of training with ultr features --transform, and run ultr lists",
             )
+        if isinstance(data, LakeLists):
+            return data.read_as(replace(data.reading, transform=self.transform))
         return replace(data, transform=self.transform)
 
-    def adopt_bias(self, data: Lists) -> Lists:
+    def adopt_bias(self, data: Lists | LakeLists) -> Lists | LakeLists:
         """The lists with the bias columns and levels of the run.
 
         Raises:
@@ -114,17 +119,21 @@ class Earlier:
                 f"{', '.join(c.name for c in known) or 'none'}",
                 hint="run ultr lists --context with the same columns, or train a new run",
             )
-        codes = translated(data, known)
-        if (codes < 0).any():
-            new = [
-                sorted(set(d.levels) - set(k.levels)) for d, k in zip(data.bias, known, strict=True)
-            ]
+        new = [
+            level
+            for own, before in zip(data.bias, known, strict=True)
+            for level in own.levels
+            if level not in before.levels
+        ]
+        if new:
             raise DataError(
                 "a run is continued on levels of its bias columns that it has seen",
                 got=f"new ones: {_some(new)}",
                 hint="train a new run on all periods",
             )
-        return replace(data, context=codes, bias=known)
+        if isinstance(data, LakeLists):
+            return data.read_as(replace(data.reading, bias=known))
+        return replace(data, context=translated(data, known), bias=known)
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Check that the states of the run fit these settings.

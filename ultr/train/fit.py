@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
-from ultr.data.lists import Ints
+from ultr.data.load import only_periods
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
 from ultr.model import RankerSpec, as_spec
@@ -31,6 +32,7 @@ from ultr.train.folder import (
 )
 from ultr.train.history import HISTORY, write_history
 from ultr.train.keeper import Keeper, OnEpoch, alone
+from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
 from ultr.train.presets import with_preset
@@ -41,7 +43,7 @@ from ultr.train.stop import stoppable
 
 
 def fit(
-    data: Lists,
+    data: Lists | LakeLists,
     *,
     run: str | Path,
     config: TrainConfig | None = None,
@@ -54,7 +56,7 @@ def fit(
     """Fit the ranker and the propensities, and leave a run directory.
 
     Args:
-        data: what `ultr.load_lists` gives.
+        data: what `ultr.load_lists` gives, or a `LakeLists` where that is too large for memory.
         run: the folder to make.
         config: the settings; or give them one by one as keywords.
         overwrite: replace a finished or stopped run in that folder.
@@ -95,13 +97,14 @@ def fit(
     data = data.with_bias(chosen.bias)
     if earlier is not None:
         data = earlier.adopt_bias(data)
-    if chosen.list_size is not None:
-        data = data.top(chosen.list_size)
-    if spec.reads == "row":
-        data = data.one_row_per_pair()
+    if isinstance(data, LakeLists):
+        check_streamed(chosen)
+    else:
+        data = data if chosen.list_size is None else data.top(chosen.list_size)
+        data = data.one_row_per_pair() if spec.reads == "row" else data
     is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
-    sessions = int(data.split("train", by=selected_by).sessions.sum())
+    sessions = data.sessions_of("train", by=selected_by)
     n_positions = max(training.max_position, held_out.max_position)
     if earlier is not None:
         n_positions = max(n_positions, earlier.n_positions)
@@ -143,7 +146,7 @@ def fit(
                 training,
                 held_out,
                 config=chosen,
-                n_documents=1 + int(data.doc_row.max(initial=-1)),
+                n_documents=data.n_rows,
                 n_positions=n_positions,
                 sessions=sessions,
                 log_propensity=log_propensity,
@@ -194,9 +197,13 @@ def train_lake(
             hint=f"run: ultr lists --lake {lake}",
         )
     earlier = _earlier(run, continue_from, resume=resume, ranker=config.ranker)
-    periods = None if earlier is None else earlier.new_periods(_periods(source))
+    if earlier is not None:
+        source = only_periods(source, earlier.new_periods(_periods(source)))
+    data = LakeLists(source, limit=config.memory_limit or default_memory_limit())
     fitted = fit(
-        load_lists(source, periods=periods, by_pattern=config.sessions_per_batch is not None),
+        load_lists(source, by_pattern=config.sessions_per_batch is not None)
+        if data.fits_in_memory
+        else data,
         run=run,
         config=config,
         overwrite=overwrite,
@@ -225,9 +232,9 @@ def _save(
     root: Path,
     fitted: Fitted,
     *,
-    data: Lists,
+    data: Lists | LakeLists,
     spec: RankerSpec,
-    cells: Ints,
+    cells: NDArray[np.integer[Any]],
     earlier: Earlier | None,
 ) -> None:
     logits = fitted.log_propensity
@@ -240,7 +247,7 @@ def _save(
     propensity = write_propensities(path, table, cells=cells, bias=data.bias)
     periods = data.lake.get("periods", ["all"])
     write_history(root / HISTORY, pq.read_table(path), periods=periods, earlier=history)
-    if spec.reads == "row":
+    if isinstance(data, Lists) and spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)
         pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}

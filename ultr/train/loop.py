@@ -19,9 +19,11 @@ from ultr.train.config import TrainConfig
 from ultr.train.course import Course, Kept, not_finite
 from ultr.train.drawn import DrawnSessions
 from ultr.train.keeper import Training
-from ultr.train.source import InMemory, Source
+from ultr.train.source import Source
+from ultr.train.splits import TrainingSet
 from ultr.train.start import start
 from ultr.train.step import Model, Towers, click_nll, run_epoch
+from ultr.train.stream import open_source
 from ultr.train.warm import warm_start
 
 Floats = NDArray[np.float64]
@@ -63,8 +65,8 @@ class Fitted:
 
 
 def train(
-    data: Lists,
-    held_out: Lists,
+    data: TrainingSet,
+    held_out: TrainingSet,
     *,
     config: TrainConfig,
     n_documents: int,
@@ -106,9 +108,11 @@ def train(
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    kind = InMemory if config.sessions_per_batch is None else DrawnSessions
-    source: Source = kind(data, spec=spec, config=config)
-    held = InMemory(held_out, spec=spec, config=config)
+    held = open_source(held_out, spec=spec, config=config)
+    if config.sessions_per_batch is not None and isinstance(data, Lists):
+        source: Source = DrawnSessions(data, spec=spec, config=config)
+    else:
+        source = open_source(data, spec=spec, config=config)
     sessions = config.drawn_sessions or sessions
     loop = _Loop(model, source, held, config, sessions, keeper, began)
     # A copy: the first step donates the state's buffers.
@@ -124,7 +128,7 @@ def train(
 class _Loop:
     model: Model
     source: Source
-    held: InMemory
+    held: Source
     config: TrainConfig
     sessions: int
     keeper: Training
@@ -230,7 +234,7 @@ class _Loop:
         )
 
 
-def _query_nll(model: Model, params: Towers, held: InMemory) -> Floats:
+def _query_nll(model: Model, params: Towers, held: Source) -> Floats:
     """`[Q]` listwise NLL, summed over the clicks of each query."""
     total = np.zeros(held.n_queries)
     for arrays, plan, query in held.segments(epoch=0):

@@ -29,6 +29,7 @@ from ultr.train.config import TrainConfig
 from ultr.train.keeper import Keeper
 from ultr.train.loop import Fitted, train
 from ultr.train.propensities import relative_logits
+from ultr.train.splits import TrainingSet
 
 _JOINT_DECAY = 1.0
 """Weight decay of the MLP beside the propensity model."""
@@ -42,8 +43,8 @@ _LINEAR_STEPS = 480
 
 
 def train_method(
-    data: Lists,
-    held_out: Lists,
+    data: TrainingSet,
+    held_out: TrainingSet,
     *,
     config: TrainConfig,
     n_documents: int,
@@ -74,7 +75,7 @@ def train_method(
         given: jax.Array | None,
         *,
         is_frozen: bool,
-        lists: tuple[Lists, Lists] = (data, held_out),
+        lists: tuple[TrainingSet, TrainingSet] = (data, held_out),
     ) -> list[Fitted]:
         """One training for each weight decay."""
         return [
@@ -93,6 +94,8 @@ def train_method(
         ]
 
     if config.method == "upe":
+        assert isinstance(data, Lists)  # noqa: S101  refused above memory_limit
+        assert isinstance(held_out, Lists)  # noqa: S101
         dla = replace(config, method="dla")
         (encoder,) = phase(
             "logging policy", upe.encoder_config(config), None, is_frozen=True,
@@ -126,7 +129,7 @@ def train_method(
     return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
 
 
-def _refit(config: TrainConfig, data: Lists, logits: jax.Array) -> TrainConfig:
+def _refit(config: TrainConfig, data: TrainingSet, logits: jax.Array) -> TrainConfig:
     """The settings of the last fit: by weights where there are clicks enough."""
     spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
     weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
@@ -167,7 +170,9 @@ def explains_better(
     return bool(mean < -2 * error)
 
 
-def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weight: float) -> float:
+def effective_clicks(
+    data: TrainingSet, logits: NDArray[np.floating[Any]], *, max_weight: float
+) -> float:
     """Kish's effective sample size `(Σ c w)² / Σ c w²` of inverse-propensity weighted clicks.
 
     Args:

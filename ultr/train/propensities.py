@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.data.context import BiasColumn
-from ultr.data.lists import group_rows
 from ultr.errors import DataError
+from ultr.train.part import Part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -24,12 +24,9 @@ _HINT = "give a Parquet file with position and propensity, or a truth.json of ul
 _Key = tuple[int | str, ...]
 
 
-def shown_cells(*parts: Lists) -> Ints:
+def shown_cells(*parts: Lists | Part) -> Ints:
     """`[S, 1 + C]` position and levels of the bias columns that occur, ascending."""
-    cells = [np.column_stack([p.position[p.where], p.context[p.where]]) for p in parts]
-    every = np.concatenate(cells)
-    distinct = every[group_rows(every)[1]]
-    return distinct[np.lexsort(distinct.T[::-1])]
+    return np.unique(np.concatenate([p.cells for p in parts]), axis=0)
 
 
 def read_propensities(path: Path, *, cells: Ints, bias: Sequence[BiasColumn] = ()) -> Floats:
