@@ -74,7 +74,9 @@ def write_lake(root: Path, *, queries: int, features: int, buckets: int) -> Path
         for bucket in range(buckets):
             data = tail_lists(queries // buckets, features=features, seed=bucket)
             query = data.query_id * buckets + bucket
-            change.write("candidates", _candidates(data, query), bucket=bucket)
+            # Feature values hardly repeat: as in lakes of `ultr lists`, only ids have a dictionary.
+            coded = ["query_id"]
+            change.write("candidates", _candidates(data, query), dictionary=coded, bucket=bucket)
             change.write("lists", _lists(data, query), bucket=bucket, period="all")
         change.manifest.meta["transform"] = identity(features).to_json()
         change.manifest.meta["lists"] = {"inputs": list_inputs(change.manifest)}

@@ -232,7 +232,7 @@ def test_a_batch_without_clicks_changes_nothing(log):
 
 def test_logits_of_a_batch_are_those_of_its_documents(log):
     model, state, batch = one_batch(log[0])
-    f, _, _ = logits(model, state.params, batch)
+    f, _, _ = logits(model.graphs, state.params, batch)
     from flax import nnx
 
     ranker = nnx.merge(model.graphs.ranker, state.params.ranker)
