@@ -22,6 +22,7 @@ from ultr.config import parse_assignments, read_toml, typed_values
 )
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting.")
 @click.option("--overwrite", is_flag=True, help="Replace a finished run in that folder.")
+@click.option("--force", is_flag=True, help="Print propensities that the log does not identify.")
 @json_option
 def command(
     *,
@@ -30,6 +31,7 @@ def command(
     config: Path | None,
     assignments: tuple[str, ...],
     overwrite: bool,
+    force: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -44,7 +46,7 @@ def command(
       ultr train --lake lake --run runs/ipw --method ipw --propensities sim/truth.json
       ultr train --lake lake --run runs/wide --set hidden=[512,256,128] --set ranker_rate=3e-4
     """
-    from ultr.train import TrainConfig, train_lake
+    from ultr.train import Identification, TrainConfig, train_lake
 
     given = parse_assignments(assignments)
     given |= {name: value for name, value in chosen.items() if value is not None}
@@ -55,8 +57,14 @@ def command(
     typed = TrainConfig(**settings)
     lines = (lambda _: None) if as_json else _show
     result = train_lake(lake=lake, run=run, config=typed, overwrite=overwrite, on_epoch=lines)
-    emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
     first = next(iter(result["propensities"]))
+    identified = Identification(**result["identification"])
+    is_learned = typed.method == "dla"
+    if is_learned and identified.state == "none" and not force:
+        del result["propensities"]  # any curve would do: none is shown unasked
+    emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
+    if is_learned:
+        click.echo(f"propensities: {identified.sentence()}", err=True)
     if first != "1":
         click.echo(f"propensities are relative to position {first}: no page has 1", err=True)
 

@@ -22,6 +22,7 @@ from ultr.lake import open_lake
 from ultr.model import RankerSpec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
+from ultr.train.identification import Identification, identify
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
 from ultr.train.propensities import read_propensities, write_propensities
@@ -64,6 +65,7 @@ def fit(
         data = data.one_row_per_pair()
     training, held_out, selected_by = _splits(data, spec)
     sessions = int(data.split("train", by=selected_by).sessions.sum())
+    identified = identify(data, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
@@ -97,7 +99,9 @@ def fit(
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(root, fitted, data=data, spec=spec, positions=_positions(training))
+    _save(
+        root, fitted, data=data, spec=spec, positions=_positions(training), identified=identified
+    )
     return open_run(root)
 
 
@@ -109,7 +113,7 @@ def train_lake(
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
-        sessions_per_second propensities`.
+        sessions_per_second propensities identification`.
 
     Raises:
         DataError: the lake has no lists, or they are older than what they were made from.
@@ -202,10 +206,20 @@ def _positions(data: Lists) -> Ints:
     return np.unique(data.position[data.where])
 
 
-def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, positions: Ints) -> None:
+def _save(
+    root: Path,
+    fitted: Fitted,
+    *,
+    data: Lists,
+    spec: RankerSpec,
+    positions: Ints,
+    identified: Identification,
+) -> None:
     save_params(root, fitted.params)
     logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
-    propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
+    propensity = write_propensities(
+        root / "propensities.parquet", logits, positions=positions, identification=identified.state
+    )
     if spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)
@@ -224,6 +238,7 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, position
         "compile_seconds": fitted.compile_seconds,
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
+        "identification": identified.to_json(),
     })  # fmt: skip
 
 

@@ -59,20 +59,22 @@ def read_propensities(path: Path, *, positions: Ints) -> Floats:
     return out
 
 
-def write_propensities(path: Path, logits: Floats, *, positions: Ints) -> dict[str, float]:
+def write_propensities(
+    path: Path, logits: Floats, *, positions: Ints, identification: str
+) -> dict[str, float]:
     """Write `position, propensity`, relative to the first of `positions`.
 
     Args:
         path: the Parquet file.
         logits: `[P]` of positions 1 to P.
         positions: those that training saw, ascending; of others nothing is known.
+        identification: the state of `ultr.train.identification`, for the file's metadata.
 
     Returns:
         Position -> propensity, as written.
     """
     found = logits[positions - 1]
     propensity = np.exp(found - found[0])
-    pq.write_table(
-        pa.table({"position": pa.array(positions, pa.int16()), "propensity": propensity}), path
-    )
+    table = pa.table({"position": pa.array(positions, pa.int16()), "propensity": propensity})
+    pq.write_table(table.replace_schema_metadata({"identification": identification}), path)
     return {str(k): round(float(p), 6) for k, p in zip(positions, propensity, strict=True)}
