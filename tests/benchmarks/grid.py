@@ -86,10 +86,15 @@ def read_lines(lines: Path) -> list[dict[str, Any]]:
 
 
 def commit() -> str:
-    """The commit of the tree, marked where something was changed since."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    folder = Path(__file__).parent
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    """The commit of the tree, marked where the program was changed since."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        command = ["git", *words]
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+    changed = git("status", "--porcelain", "--", "../../ultr", ":(glob)*.py")
+    return git("rev-parse", "--short", "HEAD").strip() + ("-dirty" if changed else "")
 
 
 if __name__ == "__main__":

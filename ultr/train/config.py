@@ -29,6 +29,7 @@ _RANGES: dict[str, Rule] = {
     "weight_decay": (lambda v: v >= 0, "a number from 0"),
     "clip_norm": (lambda v: v > 0, "a number above 0"),
     "max_weight": (lambda v: v >= 1, "a number from 1"),
+    "strength": (lambda v: 0 <= v <= 1, "from 0 to 1"),
     "averaging": (lambda v: 0 <= v < 1, "from 0 to below 1"),
     "documents_per_batch": _A_COUNT,
     "evaluations": _A_COUNT,
@@ -56,6 +57,8 @@ class TrainConfig:
             on purpose: at equal rates the ranker absorbs the position bias.
         weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
             by held-out clicks.
+        strength: of DLA's last fit, the share of the learned log propensities that the ranker is
+            corrected by, from 0 (none) to 1; None lets it grow with the effective clicks.
         is_refitted: for DLA with an MLP, learn the propensities jointly first, then fit the ranker
             with them held still (`ultr.train.phases` says why).
         clip_norm: bound on the global norm of each tower's gradient.
@@ -81,6 +84,7 @@ class TrainConfig:
     ranker_rate: float | None = None
     propensity_rate: float = 3e-2
     weight_decay: float | None = None
+    strength: float | None = None
     is_refitted: bool = True
     clip_norm: float = 5.0
     max_weight: float = 100.0

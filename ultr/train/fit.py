@@ -99,9 +99,7 @@ def fit(
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(
-        root, fitted, data=data, spec=spec, positions=_positions(training), identified=identified
-    )
+    _save(root, fitted, data=data, spec=spec, positions=_positions(training), identified=identified)
     return open_run(root)
 
 
@@ -113,7 +111,7 @@ def train_lake(
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
-        sessions_per_second propensities identification`.
+        sessions_per_second propensities identification strength`.
 
     Raises:
         DataError: the lake has no lists, or they are older than what they were made from.
@@ -239,6 +237,7 @@ def _save(
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
         "identification": identified.to_json(),
+        "strength": fitted.strength,
     })  # fmt: skip
 
 

@@ -21,19 +21,22 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.train.config import TrainConfig
+from ultr.train.control import controlled_logits
 from ultr.train.loop import Fitted, train
-
-_JOINT_DECAY = 1.0
-"""Weight decay of the MLP beside the propensity model."""
 
 _WEIGHTED_CLICKS = 20_000
 """Effective clicks from which on the last fit uses weights. With 10,000 sessions even the true
 propensities rank worse as weights than no correction at severe bias (.751 and .862 at η = 2)."""
+
+_HALF_STRENGTH = 3_000
+"""Effective clicks at which the last fit corrects by half of the log propensities."""
 
 _LINEAR_STEPS = 480
 """Before the linear ranker may stop: it cannot overfit, and its propensities come late."""
@@ -88,21 +91,30 @@ def train_method(
     if not (config.method == "dla" and config.ranker == "mlp" and config.is_refitted):
         given = log_propensity
         return _best(phase(config.method, config, given, is_frozen=config.method != "dla"))
-    mlp = replace(config, weight_decay=_JOINT_DECAY)
     linear = replace(
         config, ranker="linear", ranker_rate=None, weight_decay=None,
         min_steps=max(config.first_step, _LINEAR_STEPS),
     )  # fmt: skip
-    (simple,), (flexible,) = (
-        phase(f"joint, {c.ranker}", c, None, is_frozen=False) for c in (linear, mlp)
-    )
-    is_better = explains_better(flexible.query_nll, simple.query_nll, _clicks(held_out))
-    chosen = flexible if is_better else simple
-    logits = chosen.params.propensity["logits"][...]
-    spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
-    weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
+    (joint,) = phase("joint", linear, None, is_frozen=False)
+    learned = np.asarray(joint.params.propensity["logits"][...], np.float64)
+    logits = controlled_logits(data, score=_scores(joint, data), logits=learned)
+    effective = effective_clicks(data, logits, max_weight=config.max_weight)
+    strength = effective / (effective + _HALF_STRENGTH)
+    if config.strength is not None:
+        strength = config.strength
+    weighted = config.correction == "weights" or effective >= _WEIGHTED_CLICKS
     last = replace(config, correction="weights" if weighted else "offset")
-    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
+    used = jnp.asarray(strength * logits, jnp.float32)
+    best = _best(phase("refit", last, used, is_frozen=True), after=(joint,))
+    # What the run tells is the curve; with which share of it the ranker was corrected is beside it.
+    curve = jax.tree.map(lambda _: jnp.asarray(logits, jnp.float32), best.params.propensity)
+    return replace(best, params=best.params._replace(propensity=curve), strength=strength)
+
+
+def _scores(fitted: Fitted, data: Lists) -> NDArray[np.float64]:
+    """`[N]` scores of the documents of some lists, by a ranker on features."""
+    ranker: Any = nnx.merge(fitted.model.graphs.ranker, fitted.params.ranker)
+    return np.asarray(ranker(data.inputs(), None, None), np.float64)
 
 
 def _best(candidates: list[Fitted], *, after: tuple[Fitted, ...] = ()) -> Fitted:
@@ -120,25 +132,6 @@ def _best(candidates: list[Fitted], *, after: tuple[Fitted, ...] = ()) -> Fitted
     )
 
 
-def explains_better(
-    first: NDArray[np.float64], second: NDArray[np.float64], clicks: NDArray[np.float64]
-) -> bool:
-    """Whether `first` has the lower NLL per click by two standard errors, paired over queries.
-
-    The rule of Breiman et al. (Classification and Regression Trees, 1984) for the simpler of two
-    models, with the standard error of a ratio of sums.
-
-    Args:
-        first: `[Q]` sum of the NLL over the clicks of each query.
-        second: `[Q]` the other model's.
-        clicks: `[Q]` number of clicks.
-    """
-    difference, total = first - second, clicks.sum()
-    mean = difference.sum() / total
-    error = np.sqrt(np.sum((difference - mean * clicks) ** 2)) / total
-    return bool(mean < -2 * error)
-
-
 def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weight: float) -> float:
     """Kish's effective sample size `(Σ c w)² / Σ c w²` of inverse-propensity weighted clicks.
 
@@ -151,8 +144,3 @@ def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weig
     w = weight[np.maximum(data.position - 1, 0)]
     clicks = np.where(data.where, data.clicks, 0.0)
     return float((clicks * w).sum() ** 2 / max((clicks * w**2).sum(), 1e-12))
-
-
-def _clicks(data: Lists) -> NDArray[np.float64]:
-    clicks = np.bincount(data.list_query, data.clicks.sum(axis=1), minlength=len(data.query_id))
-    return clicks.astype(np.float64)

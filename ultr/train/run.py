@@ -131,7 +131,11 @@ class Run:
         return at, pairs[at] == wanted
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
-        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
+        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists.
+
+        Together they explain clicks: where the ranker was corrected by a share of the log
+        propensities, g is that share.
+        """
         if self.reads == "features" and self.transform is not None and data.n_features:
             self._check_kinds(data)
             scores = self._score_raw(data.features, data.doc_query, data.by_query)
@@ -139,7 +143,8 @@ class Run:
             scores = self.score_candidates(data.query_id[data.doc_query], data.doc_id, None)
         f = np.where(data.where, scores[data.document], 0.0).astype(np.float32)
         propensity: Any = self.propensity
-        return f, np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+        logits = np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+        return f, logits * np.float32(self.summary.get("strength", 1.0))
 
     def _check_kinds(self, data: Lists) -> None:
         """Values per query were made by the lake's transform: it must be of the run's kinds."""

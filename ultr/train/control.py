@@ -1,0 +1,150 @@
+"""Propensities beside what the logging policy knew: a closed-form fit with control covariates.
+
+A ranker misses some of relevance: it is held small, and it sees a document without the others of
+its page. The logging policy knew part of what is missed, so that it goes along with the position,
+and a curve learned beside that ranker alone takes it for examination. Here relevance may also
+depend on an estimate of the logging policy's score, and on how both scores stand to those of the
+query's other documents: a document at the top beat the others, so that, its own features given,
+the others are worse. Given the policy's score, what is left of the position is chance (the backdoor
+adjustment of Luo et al. 2024, Unbiased Learning to Rank Meets Reality's UPE, as covariates).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.data import Lists
+
+Floats = NDArray[np.float64]
+
+_DOCUMENTS = 100_000
+"""From which the logging policy is estimated, at most."""
+
+_LISTS = 200_000
+"""To which the curve is fitted, at most: 10⁵ clicks know a propensity to a percent."""
+
+_RIDGE = 10.0
+_PRIOR_CLICKS = 10.0
+"""Weight of the curve and ranker that the fit begins with, in clicks. It also keeps the sum of the
+log propensities, on which the likelihood does not depend, where it was."""
+
+_STEPS = 50
+_CHUNK = 20_000
+
+
+def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
+    """`[P]` log propensities that explain the clicks beside ranker and logging policy.
+
+    Newton's method on the listwise click likelihood, which is concave in the covariates'
+    coefficients and the log propensities.
+
+    Args:
+        data: the training split.
+        score: `[N]` of a ranker trained jointly with the propensities.
+        logits: `[P]` those propensities, to begin with.
+    """
+    design = covariates(data, score)
+    start = np.concatenate([[1.0], np.zeros(design.shape[1] - 1), logits])
+    chosen = np.arange(data.n_lists)
+    if data.n_lists > _LISTS:
+        chosen = np.sort(np.random.default_rng(0).choice(data.n_lists, _LISTS, replace=False))
+    return _newton(data, chosen, design, start)[design.shape[1] :]
+
+
+def covariates(data: Lists, score: Floats) -> Floats:
+    """`[N, 5]` of each document: f, s, s², f·f̄ and s·s̄.
+
+    f is the ranker's score, s the logging policy's in standard deviations, and a bar the mean over
+    the query's documents.
+    """
+    s = logging_policy(data)
+    f_mean, s_mean = _query_mean(data, score), _query_mean(data, s)
+    spread = max(float(score.std()), 1e-6)
+    return np.stack([score, s, s**2, score * f_mean / spread, s * s_mean], axis=1)
+
+
+def logging_policy(data: Lists) -> Floats:
+    """`[N]` a linear estimate of the score by which documents were ranked, mean 0, deviation 1.
+
+    Ridge regression of −log position (mean over a document's impressions) on features, both
+    relative to the query's mean, as only the order within a query is seen.
+    """
+    x = data.inputs().astype(np.float64)
+    document, weight = data.document[data.where], _impressions(data)
+    depth = -np.log(data.position[data.where])
+    seen = np.bincount(document, weight, data.n_documents)
+    y = np.bincount(document, weight * depth, data.n_documents) / np.maximum(seen, 1e-12)
+    y -= _query_mean(data, y)
+    kept = np.arange(data.n_documents)
+    if len(kept) > _DOCUMENTS:
+        kept = np.sort(np.random.default_rng(0).choice(kept, _DOCUMENTS, replace=False))
+    mean = np.stack([_query_mean(data, column) for column in x.T], axis=1)
+    centred = (x - mean)[kept]
+    gram = centred.T @ centred + _RIDGE * np.eye(x.shape[1])
+    score = x @ np.linalg.solve(gram, centred.T @ y[kept])
+    return (score - score.mean()) / max(float(score.std()), 1e-12)
+
+
+def _impressions(data: Lists) -> Floats:
+    """Sessions of each shown document, as `data.where` selects."""
+    return np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where].astype(np.float64)
+
+
+def _query_mean(data: Lists, values: NDArray[np.floating[Any]]) -> Floats:
+    """`[N]` the mean over all documents of a document's query."""
+    size = np.maximum(np.diff(data.query_start), 1)
+    return (np.bincount(data.doc_query, values, len(size)) / size)[data.doc_query]
+
+
+def _newton(data: Lists, lists: NDArray[np.intp], design: Floats, start: Floats) -> Floats:
+    """Minimise the click NLL plus the prior's `½ λ |x − start|²`, halving steps that overshoot."""
+    x, (value, gradient, curvature) = start, _terms(data, lists, design, start, start)
+    for _ in range(_STEPS):
+        step = np.linalg.solve(curvature, gradient)
+        decrease = float(gradient @ step)
+        if decrease < 1e-9 * max(value, 1.0):
+            break
+        size = 1.0
+        while size > 1e-6:
+            tried = x - size * step
+            terms = _terms(data, lists, design, tried, start)
+            if terms[0] <= value - 1e-4 * size * decrease:
+                x, (value, gradient, curvature) = tried, terms
+                break
+            size /= 2
+        else:
+            break
+    return x
+
+
+def _terms(
+    data: Lists, lists: NDArray[np.intp], design: Floats, x: Floats, start: Floats
+) -> tuple[float, Floats, Floats]:
+    """Value, gradient and Hessian of what is minimised."""
+    m = design.shape[1]
+    value = 0.5 * _PRIOR_CLICKS * float(((x - start) ** 2).sum())
+    gradient, curvature = _PRIOR_CLICKS * (x - start), _PRIOR_CLICKS * np.eye(len(x))
+    for first in range(0, len(lists), _CHUNK):
+        at = lists[first : first + _CHUNK]
+        where = data.where[at]
+        row = np.zeros((*where.shape, len(x)))
+        row[..., :m] = design[data.document[at]]
+        place = m + np.maximum(data.position[at] - 1, 0)
+        np.put_along_axis(row, place[..., None], 1.0, axis=-1)
+        z = np.where(where, row @ x, -np.inf)
+        z -= z.max(axis=1, keepdims=True)
+        p = np.exp(z)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        clicks = np.where(where, data.clicks[at], 0.0).astype(np.float64)
+        n = clicks.sum(axis=1)
+        value -= float((clicks * np.where(where, z - np.log(total), 0.0)).sum())
+        gradient += ((n[:, None] * p - clicks)[..., None] * row).sum(axis=(0, 1))
+        mean = (p[..., None] * row).sum(axis=1)
+        flat = (np.sqrt(n[:, None] * p)[..., None] * row).reshape(-1, len(x))
+        mean *= np.sqrt(n)[:, None]
+        curvature += flat.T @ flat - mean.T @ mean
+    return value, gradient, curvature
