@@ -115,17 +115,6 @@ def test_by_default_the_ranker_is_refitted_with_propensities_that_were_learned_j
     assert {line["phase"] for line in lines} == {"joint", "refit"}
 
 
-def test_the_flexible_model_has_to_be_better_by_two_standard_errors():
-    rng = np.random.default_rng(0)
-    clicks = rng.integers(1, 50, 400).astype(float)
-    nll = clicks * rng.uniform(1.5, 2.5, 400)
-    noise = clicks * rng.normal(0, 0.1, 400)
-    noise -= clicks * noise.sum() / clicks.sum()
-    error = np.sqrt((noise**2).sum()) / clicks.sum()
-    for gain, expected in ((1.5, False), (2.5, True), (-3.0, False)):
-        assert explains_better(nll + noise - gain * error * clicks, nll, clicks) is expected
-
-
 def test_effective_clicks_are_all_of_them_when_weights_are_equal(log):
     data = log[0]
     clicks = data.clicks.sum()

@@ -27,7 +27,7 @@ _LISTS = 200_000
 """To which the curve is fitted, at most: 10⁵ clicks know a propensity to a percent."""
 
 _RIDGE = 10.0
-_PRIOR_CLICKS = 10.0
+_PRIOR_CLICKS = 1.0
 """Weight of the curve and ranker that the fit begins with, in clicks. It also keeps the sum of the
 log propensities, on which the likelihood does not depend, where it was."""
 
