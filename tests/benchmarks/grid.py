@@ -2,12 +2,13 @@
 
     .venv/bin/python tests/benchmarks/grid.py --mq2008 ../shared/data/mq2008 --seeds 10
 
-Cells are {synthetic, MQ2008} × {weak, strong logger} × {deterministic, Plackett-Luce} × η {.5, 1, 2}
-× {10,000, 1,000,000} sessions. The methods differ in their weights only and use the defaults; IPW is
-given the planted propensities. `--lightgbm` adds LambdaMART (extra `bench`). Every finished (cell,
-seed, method) is a line of `build/grid.jsonl`: stopped at any time, the command goes on where it was.
-Each cell has a process of its own. The lines are summed up in `tests/benchmarks/results/grid.json`,
-which names the seeds that are done; `--summary` does only that.
+Cells are {synthetic, MQ2008} × {weak, strong logger} × {deterministic, Plackett-Luce} × η {.5, 1,
+2} × {10,000, 1,000,000} sessions. The methods differ in their weights only and use the defaults;
+IPW is given the planted propensities. `--lightgbm` adds LambdaMART (extra `bench`). Every finished
+(cell, seed, method) is a line of `build/grid.jsonl`: stopped at any time, the command goes on where
+it was. Each cell has a process of its own. The lines are summed up in
+`tests/benchmarks/results/grid.json`, which names the seeds that are done; `--summary` does only
+that.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 A ranker misses some of relevance: it is held small, and it sees a document without the others of
 its page. The logging policy knew part of what is missed, so that it goes along with the position,
 and a curve learned beside that ranker alone takes it for examination. Here relevance may also
-depend on an estimate of the logging policy's score, and on how both scores stand to those of the
+depend on an estimate of the logging policy's score s, and on how both scores stand to those of the
 query's other documents: a document at the top beat the others, so that, its own features given,
-the others are worse. Given the policy's score, what is left of the position is chance (the backdoor
-adjustment of Luo et al. 2024, Unbiased Learning to Rank Meets Reality's UPE, as covariates).
+the others are worse. Given the policy's score, what is left of the position is chance: the backdoor
+adjustment of UPE (Luo et al., Unbiased Propensity Estimation for Unbiased Learning to Rank, 2023),
+by covariates instead of a second network.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ def covariates(data: Lists, score: Floats) -> Floats:
     """`[N, 5]` of each document: f, s, s², f·f̄ and s·s̄.
 
     f is the ranker's score, s the logging policy's in standard deviations, and a bar the mean over
-    the query's documents.
+    the query's shown documents.
     """
-    s = logging_policy(data)
-    f_mean, s_mean = _query_mean(data, score), _query_mean(data, s)
+    s, is_shown = logging_policy(data), _impressions(data) > 0
+    f_mean, s_mean = (_query_mean(data, values, where=is_shown) for values in (score, s))
     spread = max(float(score.std()), 1e-6)
     return np.stack([score, s, s**2, score * f_mean / spread, s * s_mean], axis=1)
 
@@ -73,30 +74,34 @@ def logging_policy(data: Lists) -> Floats:
     relative to the query's mean, as only the order within a query is seen.
     """
     x = data.inputs().astype(np.float64)
-    document, weight = data.document[data.where], _impressions(data)
-    depth = -np.log(data.position[data.where])
-    seen = np.bincount(document, weight, data.n_documents)
-    y = np.bincount(document, weight * depth, data.n_documents) / np.maximum(seen, 1e-12)
-    y -= _query_mean(data, y)
-    kept = np.arange(data.n_documents)
+    shown, depth = _impressions(data), -np.log(np.maximum(data.position, 1))
+    y = _impressions(data, values=depth) / np.maximum(shown, 1e-12)
+    y -= _query_mean(data, y, where=shown > 0)
+    kept = np.flatnonzero(shown > 0)
     if len(kept) > _DOCUMENTS:
         kept = np.sort(np.random.default_rng(0).choice(kept, _DOCUMENTS, replace=False))
-    mean = np.stack([_query_mean(data, column) for column in x.T], axis=1)
+    mean = np.stack([_query_mean(data, column, where=shown > 0) for column in x.T], axis=1)
     centred = (x - mean)[kept]
     gram = centred.T @ centred + _RIDGE * np.eye(x.shape[1])
     score = x @ np.linalg.solve(gram, centred.T @ y[kept])
     return (score - score.mean()) / max(float(score.std()), 1e-12)
 
 
-def _impressions(data: Lists) -> Floats:
-    """Sessions of each shown document, as `data.where` selects."""
-    return np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where].astype(np.float64)
+def _impressions(data: Lists, *, values: Floats | None = None) -> Floats:
+    """`[N]` how often each document was shown, or the sum of `values` `[L, K]` over that."""
+    each = np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where].astype(np.float64)
+    if values is not None:
+        each *= values[data.where]
+    return np.bincount(data.document[data.where], each, data.n_documents).astype(np.float64)
 
 
-def _query_mean(data: Lists, values: NDArray[np.floating[Any]]) -> Floats:
-    """`[N]` the mean over all documents of a document's query."""
-    size = np.maximum(np.diff(data.query_start), 1)
-    return (np.bincount(data.doc_query, values, len(size)) / size)[data.doc_query]
+def _query_mean(
+    data: Lists, values: NDArray[np.floating[Any]], *, where: NDArray[np.bool_]
+) -> Floats:
+    """`[N]` the mean over those documents of a document's query that are in `where` `[N]`."""
+    size = len(data.query_id)
+    total = np.bincount(data.doc_query, np.where(where, values, 0.0), size)
+    return (total / np.maximum(np.bincount(data.doc_query, where, size), 1))[data.doc_query]
 
 
 def _newton(data: Lists, lists: NDArray[np.intp], design: Floats, start: Floats) -> Floats:
