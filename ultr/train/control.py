@@ -6,8 +6,8 @@ and a curve learned beside that ranker alone takes it for examination. Here rele
 depend on an estimate of the logging policy's score s, and on how both scores stand to those of the
 query's other documents: a document at the top beat the others, so that, its own features given,
 the others are worse. Given the policy's score, what is left of the position is chance: the backdoor
-adjustment of UPE (Luo et al., Unbiased Propensity Estimation for Unbiased Learning to Rank, 2023),
-by covariates instead of a second network.
+adjustment of UPE (Luo et al., Unconfounded Propensity Estimation for Unbiased Ranking, 2023), by
+covariates instead of a second network.
 """
 
 from __future__ import annotations

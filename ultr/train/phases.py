@@ -15,14 +15,14 @@ where swaps tell the curve, it stays as small as it was (.009 .014 and .008 .011
 The ranker is then fitted once more, with its full weight decay, which is chosen by held-out clicks:
 10 is best for a few hundred queries, 3 for thousands. How far it is corrected, and how, depends on
 the effective clicks n:
-- It is corrected by the share n / (n + 3,000) of the log propensities. A share below 1 leaves in the
-  ranker some of what the logging policy knew, which few clicks cannot replace. With 10,000 sessions,
-  a strong logger and η = 2 on the generated set, a fit with the full true propensities is .019 to
-  .09 nDCG@10 below naive, one with a share of .15 within .001; with a weak one at η = 1 naive is
-  .897, the share of .7 .914, the full correction .902. Over 19 such cells (two to three seeds, true
-  propensities) this share is .0056 above naive and worst at −.006; the full correction falls to
-  −.07, a fixed half to −.006. Selecting the share by held-out clicks gained no more (.005, −.007),
-  and costs a training for each.
+- It is corrected by the share n / (n + 3,000) of the log propensities. A share below 1 leaves in
+  the ranker some of what the logging policy knew, which few clicks cannot replace. With 10,000
+  sessions, a strong logger and η = 2 on the generated set, a fit with the full true propensities
+  is .019 to .09 nDCG@10 below naive, one with a share of .15 within .001; with a weak one at η = 1
+  naive is .897, the share of .7 .914, the full correction .902. Over 19 such cells (two to three
+  seeds, true propensities) this share is .0056 above naive and worst at −.006; the full correction
+  falls to −.07, a fixed half to −.006. Selecting the share by held-out clicks gained no more
+  (.005, −.007), and costs a training for each.
 - Clicks are weighted by inverse propensity where n is 20,000 or more, else the offset form is used,
   which has no weights to explode. On MQ2008 weights are ahead (nDCG@10 .705 against .696, mean of 8
   seeds, a million sessions), with 10,000 sessions they fall below no correction at all.
