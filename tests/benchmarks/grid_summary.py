@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import t
 
 PAIRS = (("dla", "ipw"), ("dla", "naive"), ("dla", "lightgbm_position"))
+COMMAND = "python tests/benchmarks/grid.py --mq2008 ../shared/data/mq2008 --seeds 10 [--lightgbm]"
 _LEVEL = 0.95
 _GAP = 0.02
 """How far IPW must be above naive for a share of the gap to mean something."""
@@ -26,8 +27,11 @@ def write_summary(lines: list[Line], path: Path) -> None:
         by_cell[line["cell"]].append(line)
     summary = {cell: summarise(of_cell) for cell, of_cell in by_cell.items()}
     out = {
-        "command": f"python tests/benchmarks/grid.py {' '.join(sys.argv[1:])}",
-        "commits": sorted({line["commit"] for line in lines}),
+        "command": COMMAND,
+        "commits": {
+            method: sorted({line["commit"] for line in lines if line["method"] == method})
+            for method in sorted({line["method"] for line in lines})
+        },
         "bounds": "lower: one-sided 95%, lower_two_sided: lower end of the two-sided 95% interval "
         "(paired t over seeds)",
         "cells": summary,
