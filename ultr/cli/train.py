@@ -38,6 +38,7 @@ from ultr.config import parse_assignments, read_toml, typed_values
     metavar="RUN",
     help="Begin with the states of a finished run; read only periods that are new to it.",
 )
+@click.option("--force", is_flag=True, help="Print propensities that the log does not identify.")
 @json_option
 def command(
     *,
@@ -48,6 +49,7 @@ def command(
     overwrite: bool,
     resume: bool,
     continue_from: Path | None,
+    force: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -70,7 +72,14 @@ def command(
       ultr train --lake lake --run runs/set --set 'ranker={"kind":"setrank","blocks":2}'
       ultr train --lake lake --run runs/wide --set hidden=[512,256,128] --set ranker_rate=3e-4
     """
-    from ultr.train import TrainConfig, is_finished, settings_of, train_lake, with_preset
+    from ultr.train import (
+        Identification,
+        TrainConfig,
+        is_finished,
+        settings_of,
+        train_lake,
+        with_preset,
+    )
 
     given = parse_assignments(assignments)
     given |= {name: value for name, value in chosen.items() if value is not None}
@@ -91,12 +100,18 @@ def command(
             lake=lake, run=run, config=typed, overwrite=overwrite, resume=resume,
             continue_from=continue_from, on_epoch=show,
         )  # fmt: skip
+    first = next(iter(result["propensities"]), "1")
+    identified = Identification(**result["identification"])
+    is_learned = typed.method in ("dla", "upe")
+    if is_learned and identified.state == "none" and not force:
+        del result["propensities"]  # any curve would do: none is shown unasked
     title = f"trained {typed.method} into {run}"
     if was_finished:
         title = f"{run} was finished already: nothing was changed"
         click.echo(title, err=True)
     emit(result, as_json=as_json, title=title)
-    first = next(iter(result["propensities"]), "1")
+    if is_learned:
+        click.echo(f"propensities: {identified.sentence()}", err=True)
     if first != "1":
         click.echo(f"propensities are relative to position {first}: no page has 1", err=True)
 

@@ -36,6 +36,7 @@ _RANGES: dict[str, Rule] = {
     "sessions_per_batch": _A_COUNT,
     "list_size": (lambda v: v >= 2, "at least 2"),
     "max_weight": (lambda v: v >= 1, "a number from 1"),
+    "strength": (lambda v: 0 <= v <= 1, "from 0 to 1"),
     "averaging": (lambda v: 0 <= v < 1, "from 0 to below 1"),
     "documents_per_batch": _A_COUNT,
     "evaluations": _A_COUNT,
@@ -73,8 +74,10 @@ class TrainConfig:
             on purpose: at equal rates the ranker absorbs the position bias.
         weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
             by held-out clicks.
-        is_refitted: for DLA with a flexible ranker, learn the propensities jointly first, then fit
-            the ranker with them held still (`ultr.train.phases` says why).
+        strength: of DLA's last fit, the share of the learned log propensities that the ranker is
+            corrected by, from 0 (none) to 1; None lets it grow with the effective clicks.
+        is_refitted: for DLA with a flexible ranker, learn the propensities first, then fit the
+            ranker with them held still (`ultr.train.phases` says why).
         propensity_hidden: widths of a network over one-hot positions in place of a free logit for
             each position.
         optimizer: of both towers.
@@ -120,6 +123,7 @@ class TrainConfig:
     ranker_rate: float | None = None
     propensity_rate: float = 3e-2
     weight_decay: float | None = None
+    strength: float | None = None
     is_refitted: bool = True
     propensity_hidden: tuple[int, ...] | None = None
     optimizer: Literal["adam", "adagrad"] = "adam"

@@ -31,6 +31,7 @@ from ultr.train.folder import (
     write_json,
 )
 from ultr.train.history import HISTORY, write_history
+from ultr.train.identification import Identification, identify
 from ultr.train.keeper import Keeper, OnEpoch, alone
 from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
 from ultr.train.loop import Fitted
@@ -79,17 +80,8 @@ def fit(
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
-    settings = with_preset(settings)
-    if "ranker" in settings:
-        settings["ranker"] = as_spec(settings["ranker"])
     root = Path(run)
-    ranker = settings.get("ranker") if config is None else config.ranker
-    earlier = _earlier(root, continue_from, resume=resume, ranker=ranker)
-    if config is None:
-        begun = settings_of(root) if resume else {}
-        known = begun or ({} if earlier is None else earlier.config["settings"])
-        config = from_mapping(TrainConfig, known | settings, where="ultr.fit")
-    chosen = config
+    chosen, earlier = _chosen(root, config, settings, continue_from, resume=resume)
     if earlier is not None:
         earlier.check_settings(chosen.to_json())
         data = earlier.adopt(data)
@@ -105,6 +97,9 @@ def fit(
     is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
+    # Above memory_limit, what a part of the lake says of the whole.
+    seen = data if isinstance(data, Lists) else data.sample()
+    identified = identify(seen, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
     if earlier is not None:
         n_positions = max(n_positions, earlier.n_positions)
@@ -154,8 +149,31 @@ def fit(
             )
             keeper.finish()
         cells = shown_cells(training)
-        _save(root, fitted, data=data, spec=spec, cells=cells, earlier=earlier)
+        _save(
+            root, fitted, data=data, spec=spec, cells=cells, earlier=earlier, identified=identified
+        )
     return open_run(root, ranker=spec)
+
+
+def _chosen(
+    root: Path,
+    config: TrainConfig | None,
+    settings: dict[str, Any],
+    continue_from: str | Path | None,
+    *,
+    resume: bool,
+) -> tuple[TrainConfig, Earlier | None]:
+    """The settings, and the run to continue: given, or those of the run that is resumed."""
+    settings = with_preset(settings)
+    if "ranker" in settings:
+        settings["ranker"] = as_spec(settings["ranker"])
+    ranker = settings.get("ranker") if config is None else config.ranker
+    earlier = _earlier(root, continue_from, resume=resume, ranker=ranker)
+    if config is not None:
+        return config, earlier
+    begun = settings_of(root) if resume else {}
+    known = begun or ({} if earlier is None else earlier.config["settings"])
+    return from_mapping(TrainConfig, known | settings, where="ultr.fit"), earlier
 
 
 def train_lake(
@@ -181,7 +199,7 @@ def train_lake(
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
-        sessions_per_second propensities`.
+        sessions_per_second propensities identification strength`.
 
     Raises:
         DataError: the lake has no lists, or they are older than what they were made from, or it has
@@ -236,6 +254,7 @@ def _save(
     spec: RankerSpec,
     cells: NDArray[np.integer[Any]],
     earlier: Earlier | None,
+    identified: Identification,
 ) -> None:
     logits = fitted.log_propensity
     save_params(root, fitted.params.ranker, logits)
@@ -244,7 +263,9 @@ def _save(
         cells, history = earlier.cells_with(cells, data.bias), earlier.history
     path = root / "propensities.parquet"
     table = np.asarray(logits, np.float64)
-    propensity = write_propensities(path, table, cells=cells, bias=data.bias)
+    propensity = write_propensities(
+        path, table, cells=cells, bias=data.bias, identification=identified.state
+    )
     periods = data.lake.get("periods", ["all"])
     write_history(root / HISTORY, pq.read_table(path), periods=periods, earlier=history)
     if isinstance(data, Lists) and spec.reads == "row":
@@ -265,4 +286,6 @@ def _save(
         "compile_seconds": fitted.compile_seconds,
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
+        "identification": identified.to_json(),
+        "strength": fitted.strength,
     })  # fmt: skip

@@ -193,6 +193,10 @@ class LakeLists:
         """Lists with clicks."""
         return self._scan.n_clicked
 
+    def sample(self) -> Lists:
+        """The lists of as many buckets as may be in memory together."""
+        return self.reading.read(self._lake, self._buckets[: self.group])
+
     def sessions_of(self, name: str, *, by: str) -> int:
         """Sessions of one split, those without a click included."""
         return self._scan.sessions[f"{name} by {by}"]

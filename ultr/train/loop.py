@@ -44,6 +44,7 @@ class Fitted:
         compile_seconds: of the first epoch and the first evaluation, over what a later one takes.
         steps_seconds: wall time of the epochs alone, compilation left out.
         sessions: sessions one epoch passes over.
+        strength: share of the log propensities that the ranker was corrected by.
     """
 
     model: Model
@@ -56,6 +57,7 @@ class Fitted:
     compile_seconds: float
     steps_seconds: float
     sessions: int
+    strength: float = 1.0
 
     @property
     def log_propensity(self) -> jax.Array:

@@ -56,6 +56,7 @@ def write_propensities(
     *,
     cells: Ints,
     bias: Sequence[BiasColumn] = (),
+    identification: str,
 ) -> dict[str, float]:
     """Write `position, propensity` and the bias columns, relative to the reference.
 
@@ -68,6 +69,7 @@ def write_propensities(
         cells: `[S, 1 + C]` position and levels that training saw, ascending; of others nothing is
             known.
         bias: the bias columns.
+        identification: the state of `ultr.train.identification`, for the file's metadata.
 
     Returns:
         Position -> propensity at the first levels of all columns, as written.
@@ -81,7 +83,8 @@ def write_propensities(
     }
     for c, column in enumerate(bias, start=1):
         columns[column.name] = pa.array(column.levels, pa.string()).take(pa.array(cells[:, c]))
-    pq.write_table(pa.table(columns), path)
+    table = pa.table(columns)
+    pq.write_table(table.replace_schema_metadata({"identification": identification}), path)
     usual = (cells[:, 1:] == 0).all(axis=1)
     pairs = zip(cells[usual, 0], propensity[usual], strict=True)
     return {str(k): round(float(p), 6) for k, p in pairs}

@@ -158,12 +158,16 @@ class Run:
         return at, pairs[at] == wanted
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
-        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
+        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists.
+
+        Together they explain clicks: where the ranker was corrected by a share of the log
+        propensities, g is that share.
+        """
         propensity: Any = self.propensity
         f = np.where(data.where, self._list_scores(data), 0.0).astype(np.float32)
         context = translated(data, self.bias)
         g = propensity(jnp.asarray(data.position), jnp.asarray(np.maximum(context, 0)))
-        return f, np.asarray(g, np.float32)
+        return f, np.asarray(g, np.float32) * np.float32(self.summary.get("strength", 1.0))
 
     def knows_context(self, data: Lists) -> NDArray[np.bool_]:
         """`[L, K]` whether training saw levels like those of an impression.
