@@ -66,7 +66,7 @@ def examination_curve(run: RunLike, data: Lists, *, given: Path | None) -> Curve
     """
     if given is not None:
         position = np.unique(data.position[data.where])
-        values = read_propensities(given, positions=position)
+        values = read_propensities(given, cells=position[:, None])
         return Curve.of(np.arange(1, len(values) + 1), values)
     if run.config.get("settings", {}).get("method") == "naive":
         return None
