@@ -228,9 +228,14 @@ def _run_folder(typed: Plan) -> Path:
     return typed.job.work / "runs" / fingerprint(made_from)
 
 
+_OF_EVALUATION = ("residuals.parquet", "per_query.parquet")
+"""What `ultr evaluate` may leave in a run's folder: no output of training."""
+
+
 def _run_marks(typed: Plan) -> list[list[Any]]:
     run = _run_folder(typed)
-    return file_marks(sorted(p for p in run.rglob("*") if p.is_file()))
+    made = (p for p in run.rglob("*") if p.is_file() and p.name not in _OF_EVALUATION)
+    return file_marks(sorted(made))
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:
