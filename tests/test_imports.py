@@ -13,6 +13,7 @@ import ultr
 ROOT = Path(ultr.__file__).parent
 
 CORE = {
+    "ahead",
     "schema",
     "split",
     "errors",
@@ -28,7 +29,7 @@ CORE = {
     "staleness",
 }
 TABLE = ("logs", "etl", "sql", "diagnose")
-MODEL = ("data", "model", "objectives", "train", "eval", "serve")
+MODEL = ("data", "model", "models", "objectives", "losses", "train", "eval", "serve")
 APPLICATIONS = {"simulate", "report", "demo", "jobs", "cli"}
 
 TABLE_ONLY = {"polars", "polars_hash", "duckdb"}

@@ -22,18 +22,22 @@ _EXPORTS = {
     "open_lake": "ultr.lake",
     "diagnose": "ultr.diagnose",
     "load_lists": "ultr.data",
+    "DCN": "ultr.model",
     "MLP": "ultr.model",
     "Linear": "ultr.model",
+    "SetRank": "ultr.model",
     "TableRanker": "ultr.model",
     "fit": "ultr.train",
     "open_run": "ultr.train",
 }
 
 __all__ = [
+    "DCN",
     "MLP",
     "DataError",
     "Lake",
     "Linear",
+    "SetRank",
     "TableRanker",
     "UltrError",
     "UsageError",

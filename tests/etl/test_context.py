@@ -1,8 +1,11 @@
 """The bias context: which columns, how they are written, where continuous ones are cut."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from ultr.data import load_lists
 from ultr.errors import DataError, UsageError
 from ultr.etl.context import parse_context
 from ultr.etl.lists import ListsConfig, build_lists
@@ -83,3 +86,46 @@ def test_a_column_without_values_lists_those_that_have_some(tmp_path, make_lake,
     root = make_lake(tmp_path / "lake", [one_page(1, 7, [1], [0], device="phone")])
     with pytest.raises(DataError, match="columns with values: device"):
         contexts(root, "height_px")
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_what_training_loads_is_what_the_pages_showed(tmp_path, pages, make_lake, buckets):
+    """Levels by name, one order in all buckets, the most often shown first."""
+    root = make_lake(tmp_path / "lake", log := pages(200))
+    names = ("device", "media_type")
+    build_lists(root, config=ListsConfig(context=names, buckets=buckets), quiet=True)
+    data = load_lists(root)
+    assert [(b.name, b.is_per_document) for b in data.bias] == [
+        ("device", False), ("media_type", True)
+    ]  # fmt: skip
+    expected, found = Counter(), Counter()
+    for page in log:
+        for doc, position, media in zip(
+            page["doc_id"], page["position"], page["media_type"], strict=True
+        ):
+            expected[page["query_id"], doc, position, page["device"] or "", media] += 1
+    for i, k in zip(*np.nonzero(data.where), strict=True):
+        text = [b.levels[c] for b, c in zip(data.bias, data.context[i, k], strict=True)]
+        doc = data.doc_id[data.document[i, k]]
+        query = data.query_id[data.list_query[i]]
+        found[query, doc, data.position[i, k], *text] += data.sessions[i]
+    assert found == expected
+    shown = [np.bincount(data.context[data.where][:, c], data.sessions[np.nonzero(data.where)[0]])
+             for c in range(2)]  # fmt: skip
+    assert all((np.diff(n) <= 0).all() for n in shown)
+
+
+def test_lists_that_differ_in_context_alone_are_one_without_it(tmp_path, pages, make_lake):
+    log = pages(200)
+    plain = load_lists(_lists(make_lake(tmp_path / "plain", log)))
+    rich = load_lists(_lists(make_lake(tmp_path / "rich", log), "device", "media_type"))
+    assert rich.n_lists > plain.n_lists
+    merged = rich.with_bias(())
+    assert merged.n_lists == plain.n_lists
+    assert merged.sessions.sum() == plain.sessions.sum()
+    np.testing.assert_allclose(merged.clicks.sum(axis=0), plain.clicks.sum(axis=0))
+
+
+def _lists(root, *context):
+    build_lists(root, config=ListsConfig(context=context), quiet=True)
+    return root

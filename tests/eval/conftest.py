@@ -41,6 +41,9 @@ class FakeRun:
     def is_known(self, query_id, doc_id):
         return np.full(len(query_id), len(doc_id) > 0)
 
+    def knows_context(self, data):
+        return data.where
+
     def list_logits(self, data):
         query_id = data.query_id[data.doc_query]
         features = data.features if self.config["reads"] == "features" else None

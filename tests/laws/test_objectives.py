@@ -16,9 +16,9 @@ from ultr.objectives import Terms, dla_offset, dla_weights, ipw, naive, softmax_
 from ultr.objectives.dla import inverse_propensity
 
 
-def call(method, f, c, *, g, position, where, max_weight=100.0) -> Terms:
+def call(method, f, c, *, g, position, where, reference=0.3, max_weight=100.0) -> Terms:
     """One signature for all members: g is a logit per entry, g at position 1 is 0.3."""
-    reference = jnp.asarray(0.3)
+    reference = jnp.asarray(reference)
     match method:
         case "naive":
             return naive(f, c, where=where)
@@ -281,3 +281,56 @@ def test_both_forms_of_dla_are_still_at_the_truth():
         for_scores, for_table = jax.grad(form, argnums=(0, 1))(f, TABLE)
         assert np.abs(np.asarray(for_scores)).max() < 1e-6
         assert np.abs(np.asarray(for_table)).max() < 1e-5
+
+
+class TestReferenceOfTheContext:
+    """g at position 1 and the reference level, `[L, 1]`: each list has its own."""
+
+    # Columns: a list shown on a phone, one on a desktop; documents as text, image, video.
+    device = jnp.asarray([[0.0], [0.7]])
+    media = jnp.asarray([[0.0, 0.4, -0.6], [0.4, 0.0, 0.0]])
+    position = jnp.asarray([[1, 2, 3], [1, 2, 3]])
+    g = TABLE[position - 1] * (1 + device) + device + media
+    reference = TABLE[0] * (1 + device) + device
+    f = jnp.asarray([[0.9, 0.1, -0.5], [0.2, -0.4, 0.3]])
+    c = jnp.asarray([[1.0, 2.0, 1.0], [0.0, 1.0, 1.0]])
+    where = jnp.ones((2, 3), bool)
+
+    @property
+    def given(self):
+        return {"g": self.g, "position": self.position, "reference": self.reference}
+
+    @pytest.mark.parametrize("method", ["ipw", "dla-weights"])
+    def test_each_list_is_weighted_by_its_own(self, method):
+        both = call(method, self.f, self.c, where=self.where, **self.given)
+        w = jnp.exp(self.reference - self.g)
+        np.testing.assert_allclose(both.rank_weight, jnp.sum(self.c * w), rtol=1e-5)
+        alone = [
+            call(method, self.f[i:i + 1], self.c[i:i + 1], where=self.where[i:i + 1],
+                 **{k: v[i:i + 1] for k, v in self.given.items()})
+            for i in range(2)
+        ]  # fmt: skip
+        total = jax.tree.map(lambda a, b: a + b, *alone)
+        np.testing.assert_allclose(both, total, rtol=1e-5)
+
+    @pytest.mark.parametrize("method", ["ipw", "dla-weights"])
+    def test_what_a_list_has_in_common_changes_no_weight(self, method):
+        """A device on which everything is examined half as often: the same weights."""
+        shifted = self.given | {
+            "g": self.g - jnp.asarray([[0.7], [0.0]]),
+            "reference": self.reference - jnp.asarray([[0.7], [0.0]]),
+        }
+        before, after = (
+            call(method, self.f, self.c, where=self.where, **g) for g in (self.given, shifted)
+        )
+        np.testing.assert_allclose(after.rank_weight, before.rank_weight, rtol=1e-5)
+
+    @pytest.mark.parametrize("dropped", [1, 2])
+    def test_dropping_a_document_changes_no_other_weight(self, dropped):
+        """Neither w nor v: a click on another document weighs what it weighed."""
+        kept = self.where.at[:, dropped].set(False)
+        c = jnp.where(kept, self.c, 0.0)
+        whole = call("dla-weights", self.f, c, where=self.where, **self.given)
+        cut = call("dla-weights", self.f, c, where=kept, **self.given)
+        np.testing.assert_allclose(cut.rank_weight, whole.rank_weight, rtol=1e-6)
+        np.testing.assert_allclose(cut.propensity_weight, whole.propensity_weight, rtol=1e-6)

@@ -15,8 +15,13 @@ from ultr.config import parse_assignments, read_toml, typed_values
 @click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
 @click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML with settings.")
-@click.option("--method", type=click.Choice(["dla", "naive", "ipw"]), help="[default: dla]")
-@click.option("--ranker", type=click.Choice(["mlp", "linear", "table"]), help="[default: mlp]")
+@click.option("--preset", type=click.Choice(["sigir2018"]), help="Settings to start from.")
+@click.option("--method", type=click.Choice(["dla", "upe", "naive", "ipw"]), help="[default: dla]")
+@click.option(
+    "--ranker",
+    type=click.Choice(["mlp", "linear", "table", "dcn", "setrank"]),
+    help="[default: mlp]",
+)
 @click.option(
     "--propensities", type=click.Path(path_type=Path), help="For ipw: Parquet or truth.json."
 )
@@ -42,23 +47,33 @@ def command(
     Examples:
       ultr train --lake lake --run runs/dla
       ultr train --lake lake --run runs/ipw --method ipw --propensities sim/truth.json
+      ultr train --lake lake --run runs/paper --preset sigir2018
+      ultr train --lake lake --run runs/set --set 'ranker={"kind":"setrank","blocks":2}'
       ultr train --lake lake --run runs/wide --set hidden=[512,256,128] --set ranker_rate=3e-4
     """
-    from ultr.train import TrainConfig, train_lake
+    from ultr.train import TrainConfig, train_lake, with_preset
 
     given = parse_assignments(assignments)
     given |= {name: value for name, value in chosen.items() if value is not None}
     settings: dict[str, Any] = {}
     if config is not None:
-        settings |= typed_values(TrainConfig, read_toml(config), where=str(config))
-    settings |= typed_values(TrainConfig, given, where="ultr train")
+        from_file = read_toml(config)
+        settings |= from_file | typed_values(
+            TrainConfig, _without_preset(from_file), where=str(config)
+        )
+    settings |= given
+    settings = typed_values(TrainConfig, with_preset(settings), where="ultr train")
     typed = TrainConfig(**settings)
     lines = (lambda _: None) if as_json else _show
     result = train_lake(lake=lake, run=run, config=typed, overwrite=overwrite, on_epoch=lines)
     emit(result, as_json=as_json, title=f"trained {typed.method} into {run}")
-    first = next(iter(result["propensities"]))
+    first = next(iter(result["propensities"]), "1")
     if first != "1":
         click.echo(f"propensities are relative to position {first}: no page has 1", err=True)
+
+
+def _without_preset(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "preset"}
 
 
 def _show(line: dict[str, Any]) -> None:

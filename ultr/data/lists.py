@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ultr.data.context import BiasColumn
+from ultr.errors import DataError
 from ultr.transform import Transform
 
 Floats = NDArray[np.float32]
@@ -47,6 +51,8 @@ class Lists:
         lake: what identifies the lake (`version`, `root`, the settings of `ultr lists`).
         by_query: `[N, F']` the features that `transform` standardises per query, as they are among
             all candidates of the query: a selection of documents does not tell.
+        context: `[L, K, C]` level of each bias column, 0 where masked; C is 0 by default.
+        bias: `[C]` the bias columns.
     """
 
     features: Floats
@@ -66,6 +72,13 @@ class Lists:
     transform: Transform | None
     lake: dict[str, Any]
     by_query: Floats | None = None
+    context: Ints = field(default_factory=lambda: np.zeros((0, 0, 0), np.int32))
+    bias: tuple[BiasColumn, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Without bias columns there is a context all the same, of no column."""
+        if not self.bias:
+            object.__setattr__(self, "context", np.zeros((*self.where.shape, 0), np.int32))
 
     @property
     def n_documents(self) -> int:
@@ -93,11 +106,32 @@ class Lists:
         counts = np.bincount(self.doc_query, minlength=len(self.query_id))
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    def inputs(self) -> Floats:
-        """`[N, F]` transformed features: what the ranker sees."""
+    @cached_property
+    def query_clicks(self) -> NDArray[np.float64]:
+        """`[Q]` clicks of each query."""
+        per_list = self.clicks.sum(axis=1, dtype=np.float64)
+        clicks = np.bincount(self.list_query, per_list, minlength=len(self.query_id))
+        return clicks.astype(np.float64)
+
+    @cached_property
+    def position_clicks(self) -> NDArray[np.float64]:
+        """`[P, *levels]` clicks at each position from 1 to the lowest, in each bias context."""
+        shape = (self.max_position, *(len(column.levels) for column in self.bias))
+        cell = (self.position[self.where] - 1, *self.context[self.where].T)
+        at = np.ravel_multi_index(cell, shape)
+        clicks = np.bincount(at, self.clicks[self.where], minlength=math.prod(shape))
+        return clicks.reshape(shape).astype(np.float64)
+
+    def inputs(self, rows: slice = slice(None)) -> Floats:
+        """`[N, F]` transformed features: what the ranker sees.
+
+        Args:
+            rows: only of these documents.
+        """
         if self.transform is None:
-            return self.features
-        return self.transform.apply(self.features, own=self.by_query)
+            return self.features[rows]
+        own = None if self.by_query is None else self.by_query[rows]
+        return self.transform.apply(self.features[rows], own=own)
 
     def select(self, lists: Bools) -> Lists:
         """The chosen lists, with only the documents they show and those documents' queries.
@@ -124,6 +158,7 @@ class Lists:
             document=np.where(where, new_document[document], 0).astype(np.int32),
             position=self.position[lists],
             where=where,
+            context=self.context[lists],
             clicks=self.clicks[lists],
             weight=self.weight[lists],
             sessions=self.sessions[lists],
@@ -143,6 +178,20 @@ class Lists:
         if by == "query":
             return self.select(self.query_split[self.list_query] == code)
         return self.select(self.session_split == code)
+
+    def top(self, size: int) -> Lists:
+        """The lists without what stands below position `size`."""
+        where = self.where & (self.position <= size)
+        columns = where.any(axis=0)
+        masked = {
+            "where": where,
+            "document": np.where(where, self.document, 0),
+            "position": np.where(where, self.position, 0),
+            "clicks": np.where(where, self.clicks, np.float32(0)),
+            "context": np.where(where[:, :, None], self.context, 0),
+        }
+        cut = replace(self, **{name: values[:, columns] for name, values in masked.items()})  # type: ignore[arg-type]
+        return cut.select(np.asarray(where.any(axis=1)))
 
     def one_row_per_pair(self) -> Lists:
         """The same with each (query, document) once, where features depend on the period.
@@ -166,12 +215,40 @@ class Lists:
         )
         return merged.merge_clicks()
 
+    def with_bias(self, names: Sequence[str] | None, *, merge: bool = True) -> Lists:
+        """The lists with some of their bias columns; those that differ in none become one.
+
+        Args:
+            names: which columns; all by default.
+            merge: sum over lists that have become equal; else all stay as they are.
+
+        Raises:
+            DataError: a column that the lists do not have.
+        """
+        if names is None:
+            return self
+        known = [column.name for column in self.bias]
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise DataError(
+                "a bias column must be part of the lists",
+                got=f"{', '.join(missing)}; the lists have {', '.join(known) or 'none'}",
+                hint=f"run: ultr lists --context {','.join((*known, *missing))}, or leave it out",
+            )
+        at = [known.index(name) for name in names]
+        kept = tuple(self.bias[i] for i in at)
+        chosen = replace(self, context=self.context[:, :, at], bias=kept)
+        return chosen.merge_clicks() if merge else chosen
+
     def merge_clicks(self) -> Lists:
         """Sum over click patterns: lists that agree in everything but the clicks become one.
 
         Exact for every objective that reads clicks per position (DLA, IPW, PBM).
         """
-        key = np.column_stack([self.list_query, self.session_split, self.document, self.position])
+        shown = self.context.reshape(self.n_lists, math.prod(self.context.shape[1:]))
+        key = np.column_stack(
+            [self.list_query, self.session_split, self.document, self.position, shown]
+        )
         group, first = group_rows(key)
         if len(first) == self.n_lists:
             return self
@@ -180,6 +257,7 @@ class Lists:
             document=self.document[first],
             position=self.position[first],
             where=self.where[first],
+            context=self.context[first],
             clicks=_sum_by(group, self.clicks, len(first)),
             weight=_sum_by(group, self.weight[:, None], len(first))[:, 0],
             sessions=np.bincount(group, self.sessions, len(first)).astype(np.int64),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ultr.data.context import Contexts, read_contexts
 from ultr.data.lists import SPLITS, Bools, Floats, Ints, Lists
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
@@ -20,8 +21,12 @@ _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions",
 """Arrays of `Lists` that hold no index into another one."""
 
 
-def load_lists(lake: str | Path | Lake) -> Lists:
+def load_lists(lake: str | Path | Lake, *, by_pattern: bool = False) -> Lists:
     """Load everything that `ultr lists` wrote, summed over click patterns and periods.
+
+    Args:
+        lake: the lake, or its folder.
+        by_pattern: keep sessions with other clicks apart, and other periods.
 
     Raises:
         DataError: the lake has no lists.
@@ -38,10 +43,15 @@ def load_lists(lake: str | Path | Lake) -> Lists:
     meta = source.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
     n_features = len(transform.mean) if transform else 0
-    loaded = [_load_bucket(source, b, n_features=n_features, transform=transform) for b in buckets]
+    contexts = read_contexts(source)
+    loaded = [
+        _load_bucket(source, b, n_features=n_features, transform=transform, contexts=contexts)
+        for b in buckets
+    ]
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
-    return _share_rows(_concatenate(list(parts)), period).merge_clicks()
+    whole = _share_rows(_concatenate(list(parts)), period)
+    return whole if by_pattern else whole.merge_clicks()
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
@@ -64,7 +74,7 @@ def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
 
 
 def _load_bucket(
-    lake: Lake, bucket: int, *, n_features: int, transform: Transform | None
+    lake: Lake, bucket: int, *, n_features: int, transform: Transform | None, contexts: Contexts
 ) -> tuple[Lists, pa.ChunkedArray]:
     """The lists of a bucket, and the period of each of its documents."""
     candidates = _by_query(lake.read("candidates", bucket=bucket))
@@ -105,6 +115,8 @@ def _load_bucket(
             "lists": lake.manifest.meta.get("lists"),
         },
         by_query=_own(transform, features, doc_query, candidates["period"]),
+        context=contexts.codes_of(rows["context"], where)[order],
+        bias=contexts.columns,
     )
     return loaded, candidates["period"].cast(pa.string())
 
@@ -188,7 +200,8 @@ def _concatenate(parts: list[Lists]) -> Lists:
             values = getattr(p, name)
             if offset is not None:
                 values = np.where(p.where, values + offset[i], 0).astype(values.dtype)
-            out.append(np.pad(values, ((0, 0), (0, width - values.shape[1]))))
+            missing = [(0, 0), (0, width - values.shape[1]), (0, 0)][: values.ndim]
+            out.append(np.pad(values, missing))
         return np.concatenate(out)
 
     def plain(name: str) -> NDArray[np.generic]:
@@ -206,4 +219,6 @@ def _concatenate(parts: list[Lists]) -> Lists:
         transform=parts[0].transform,
         lake=parts[0].lake,
         by_query=None if parts[0].by_query is None else plain("by_query"),  # type: ignore[arg-type]
+        context=wide("context"),  # type: ignore[arg-type]
+        bias=parts[0].bias,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from ultr.ahead import ahead
 from ultr.etl.clock import count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import read_files
@@ -20,7 +21,6 @@ from ultr.etl.ubi_base import bases, count_ordinals, with_base
 from ultr.etl.ubi_groups import Plan, Touched, affected
 from ultr.etl.ubi_pages import Assembled, assemble
 from ultr.lake import Commit, File
-from ultr.logs.ahead import ahead
 from ultr.logs.chunk import Chunk
 
 COLUMNS = ("source", "line", "kind", "action", "page_id", "session_id", "client_id", "user_id",

@@ -38,6 +38,7 @@ def held_out_lists(run: RunLike, data: Lists, *, split: str) -> HeldOut:
     by = run.config.get("selected_by", "query" if run.config["reads"] == "features" else "session")
     held_out = data if split == "all" else data.split(split, by=by)
     is_seen = np.isin(held_out.position, run.propensities["position"].to_numpy())
+    is_seen &= run.knows_context(held_out)
     is_known = np.asarray((is_seen | ~held_out.where).all(axis=1))
     n_left_out = int(held_out.sessions[~is_known].sum())
     lists = held_out.select(is_known) if n_left_out else held_out
@@ -48,8 +49,8 @@ def click_metrics(run: RunLike, data: Lists, *, split: str) -> dict[str, Any]:
     """Click likelihood of the held-out sessions of a split; empty where none has a click.
 
     They are held out as in training: by query for rankers on features, by session for rankers
-    with a parameter per pair, which know nothing of an unseen query. Sessions with a position
-    that training never saw are left out and counted: the run has no propensity there.
+    with a parameter per pair, which know nothing of an unseen query. Sessions with a position or a
+    bias context that training never saw are left out and counted: the run has no propensity there.
 
     Args:
         run: the run.

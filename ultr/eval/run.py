@@ -48,6 +48,9 @@ class RunLike(Protocol):
     def is_known(self, query_id: NDArray[np.int64], doc_id: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[N]` whether a ranker with a parameter per pair has one for each pair."""
 
+    def knows_context(self, data: Lists) -> NDArray[np.bool_]:
+        """`[L, K]` whether training saw a bias context like that of an impression."""
+
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
         """Ranker scores f and propensity logits g of lists, both `[L, K]`."""
 

@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 from isal import igzip, igzip_lib
 
+from ultr.ahead import ahead
 from ultr.errors import DataError
-from ultr.logs.ahead import ahead
 from ultr.logs.letters import count
 
 BLOCK_BYTES = 16 << 20

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from ultr.ahead import ahead
 from ultr.errors import UsageError
-from ultr.logs.ahead import ahead
 from ultr.logs.chunk import PAGE_SCHEMA, Chunk, as_events, as_pages, as_rejects
 from ultr.logs.moments import moments
 from ultr.logs.ubi_files import read_records

@@ -5,26 +5,36 @@ A ranker is chosen by a small frozen description and built when the number of fe
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ultr.model.layers import Feedforward
 
+Reads = Literal["features", "row"]
+
+
+@runtime_checkable
 class RankerSpec(Protocol):
     """Describes a ranker.
 
     `reads` says what stands in for the features: the transformed feature matrix `[D, F]`, or the
-    document's row `[D]` for a ranker with one parameter per (query, document).
+    document's row `[D]` for a ranker with one parameter per (query, document). The module that
+    `build` makes holds parameters only. Where it has an attribute `context` that is "list", it is
+    called once for each displayed list, else once for all documents of a batch.
     """
 
     @property
-    def reads(self) -> Literal["features", "row"]:
+    def reads(self) -> Reads:
         """What the ranker is given."""
+        ...
+
+    @property
+    def compares(self) -> bool:
+        """Whether a document's score depends on the others of its query."""
         ...
 
     def build(self, *, n_features: int, n_documents: int, rngs: nnx.Rngs) -> nnx.Module:
@@ -44,63 +54,72 @@ class MLP:
     """
 
     hidden: tuple[int, ...] = (64, 32)
-    reads: Literal["features"] = "features"
+    reads: ClassVar[Literal["features"]] = "features"
+    compares: ClassVar[bool] = False
 
     def build(self, *, n_features: int, n_documents: int, rngs: nnx.Rngs) -> nnx.Module:
         """Make the module; `n_documents` does not matter to it."""
         del n_documents
-        return _Feedforward(n_features, self.hidden, jax.nn.elu, rngs)
+        return Pointwise(n_features, self.hidden, rngs=rngs)
 
 
 @dataclass(frozen=True)
 class Linear:
     """A weighted sum of the features."""
 
-    reads: Literal["features"] = "features"
+    reads: ClassVar[Literal["features"]] = "features"
+    compares: ClassVar[bool] = False
 
     def build(self, *, n_features: int, n_documents: int, rngs: nnx.Rngs) -> nnx.Module:
         """Make the module; `n_documents` does not matter to it."""
         del n_documents
-        return _Feedforward(n_features, (), jax.nn.elu, rngs)
+        return Pointwise(n_features, (), rngs=rngs)
 
 
 @dataclass(frozen=True)
 class TableRanker:
     """One free score per (query, document), for logs without features."""
 
-    reads: Literal["row"] = "row"
+    reads: ClassVar[Literal["row"]] = "row"
+    compares: ClassVar[bool] = False
 
     def build(self, *, n_features: int, n_documents: int, rngs: nnx.Rngs) -> nnx.Module:
         """Make the module; neither features nor random numbers matter to it."""
         del n_features, rngs
-        return _Scores(n_documents)
+        return Scores(n_documents)
 
 
-class _Feedforward(nnx.Module):
-    def __init__(
-        self,
-        n_features: int,
-        hidden: tuple[int, ...],
-        activation: Callable[[jax.Array], jax.Array],
-        rngs: nnx.Rngs,
-    ) -> None:
-        sizes = (n_features, *hidden, 1)
-        layers = [nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)]
-        self.layers = nnx.List(layers)
-        self.activation = activation
+class Pointwise(Feedforward):
+    """Scores each document by itself, with fully connected layers.
 
-    def __call__(self, features: jax.Array, query: jax.Array, where: jax.Array) -> jax.Array:
-        del query, where  # pointwise: a document's score does not depend on the others
-        x = features
-        for layer in self.layers[:-1]:
-            x = self.activation(layer(x))
-        return jnp.squeeze(self.layers[-1](x), axis=-1)
+    Args:
+        n_features: F.
+        hidden: width of each hidden layer; none makes a weighted sum.
+        rngs: for the initial weights.
+    """
+
+    def __init__(self, n_features: int, hidden: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
+        super().__init__((n_features, *hidden, 1), rngs=rngs)
+
+    def __call__(  # type: ignore[override]
+        self, features: jax.Array, query: jax.Array, where: jax.Array
+    ) -> jax.Array:
+        """`[D, F] -> [D]`; neither `query` nor `where` matters to it."""
+        del query, where
+        return jnp.squeeze(super().__call__(features), axis=-1)
 
 
-class _Scores(nnx.Module):
+class Scores(nnx.Module):
+    """A parameter per document.
+
+    Args:
+        n_documents: how many.
+    """
+
     def __init__(self, n_documents: int) -> None:
         self.scores = nnx.Param(jnp.zeros(n_documents))
 
     def __call__(self, features: jax.Array, query: jax.Array, where: jax.Array) -> jax.Array:
+        """Rows `[D]` (int32) -> `[D]`."""
         del query, where
         return self.scores[...].at[features].get(mode="clip")

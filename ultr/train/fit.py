@@ -13,18 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
-from ultr.data.lists import Ints
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
-from ultr.model import RankerSpec
+from ultr.model import RankerSpec, as_spec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
-from ultr.train.propensities import read_propensities, write_propensities
+from ultr.train.presets import with_preset
+from ultr.train.propensities import read_propensities, shown_cells, write_propensities
 from ultr.train.run import Run, open_run, save_params
 from ultr.train.run_files import RUN_FILES
 
@@ -48,7 +49,7 @@ def fit(
         config: the settings; or give them one by one as keywords.
         overwrite: replace a finished run in that folder.
         on_epoch: receives the measurements of each epoch.
-        **settings: fields of `TrainConfig`, instead of `config`.
+        **settings: fields of `TrainConfig`, instead of `config`; or a `preset` and what differs.
 
     Raises:
         DataError: nothing to learn from (no clicks, no features for a ranker on features).
@@ -58,25 +59,33 @@ def fit(
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
+    settings = with_preset(settings)
+    if "ranker" in settings:
+        settings["ranker"] = as_spec(settings["ranker"])
     chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
     spec, root = chosen.ranker_spec(), Path(run)
+    data = data.with_bias(chosen.bias)
+    if chosen.list_size is not None:
+        data = data.top(chosen.list_size)
     if spec.reads == "row":
         data = data.one_row_per_pair()
-    training, held_out, selected_by = _splits(data, spec)
+    is_drawn = chosen.sessions_per_batch is not None
+    training, held_out, selected_by = _splits(data, spec, merge=not is_drawn)
     sessions = int(data.split("train", by=selected_by).sessions.sum())
     n_positions = max(training.max_position, held_out.max_position)
     log_propensity = None
     if chosen.propensities is not None:
-        shown = np.union1d(_positions(training), _positions(held_out))
-        given = read_propensities(chosen.propensities, positions=shown)
+        shown = shown_cells(training, held_out)
+        given = read_propensities(chosen.propensities, cells=shown, bias=data.bias)
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     _claim(root, overwrite=overwrite)
     _write_json(root / "config.json", {
-        "settings": _plain(chosen),
+        "settings": chosen.to_json(),
         "reads": spec.reads,
         "n_features": data.n_features,
         "n_documents": data.n_documents,
         "n_positions": n_positions,
+        "bias": [dataclasses.asdict(column) for column in data.bias],
         "selected_by": selected_by,
         "predicts_probability": False,
         "lake": data.lake,
@@ -97,8 +106,8 @@ def fit(
             log_propensity=log_propensity,
             on_epoch=record,
         )
-    _save(root, fitted, data=data, spec=spec, positions=_positions(training))
-    return open_run(root)
+    _save(root, fitted, data=data, spec=spec, cells=shown_cells(training))
+    return open_run(root, ranker=spec)
 
 
 def train_lake(
@@ -123,11 +132,11 @@ def train_lake(
             got=f"{' and '.join(changed)} of {lake} changed since",
             hint=f"run: ultr lists --lake {lake}",
         )
-    data = load_lists(source)
+    data = load_lists(source, by_pattern=config.sessions_per_batch is not None)
     return fit(data, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
 
 
-def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
+def _splits(data: Lists, spec: RankerSpec, *, merge: bool) -> tuple[Lists, Lists, str]:
     """Training lists, held-out lists, and by what they were split."""
     if spec.reads == "features" and data.transform is None:
         raise DataError(
@@ -156,7 +165,7 @@ def _splits(data: Lists, spec: RankerSpec) -> tuple[Lists, Lists, str]:
             got=f"{training.n_lists} and {held_out.n_lists} lists",
             hint="ingest more of the log",
         )
-    if by == "query":
+    if by == "query" and merge:
         training, held_out = _whole_queries(training), _whole_queries(held_out)
     return training, held_out, by
 
@@ -197,15 +206,14 @@ def _claim(root: Path, *, overwrite: bool) -> None:
     shutil.rmtree(root / "checkpoint", ignore_errors=True)
 
 
-def _positions(data: Lists) -> Ints:
-    """The positions that occur, ascending."""
-    return np.unique(data.position[data.where])
-
-
-def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, positions: Ints) -> None:
-    save_params(root, fitted.params)
-    logits = np.asarray(fitted.params.propensity["logits"][...], np.float64)
-    propensity = write_propensities(root / "propensities.parquet", logits, positions=positions)
+def _save(
+    root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, cells: NDArray[Any]
+) -> None:
+    logits = fitted.log_propensity
+    save_params(root, fitted.params.ranker, logits)
+    path = root / "propensities.parquet"
+    table = np.asarray(logits, np.float64)
+    propensity = write_propensities(path, table, cells=cells, bias=data.bias)
     if spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)
@@ -225,11 +233,6 @@ def _save(root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, position
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
     })  # fmt: skip
-
-
-def _plain(config: TrainConfig) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.errors import DataError
+from ultr.model import BiasModel
 from ultr.train.config import TrainConfig
-from ultr.train.source import InMemory
+from ultr.train.drawn import DrawnSessions
+from ultr.train.source import InMemory, Source
 from ultr.train.start import start
 from ultr.train.step import Model, State, Towers, click_nll, run_epoch
 
@@ -51,6 +54,12 @@ class Fitted:
     steps_seconds: float
     sessions: int
 
+    @property
+    def log_propensity(self) -> jax.Array:
+        """Log propensities of all positions and bias contexts, `[P, *levels]`."""
+        model: BiasModel = nnx.merge(self.model.graphs.propensity, self.params.propensity)
+        return model.table()
+
 
 class _Best(NamedTuple):
     click_nll: float
@@ -81,7 +90,7 @@ def train(
         sessions: that the training split stands for, those without a click included: they
             contribute nothing to these objectives and are left out of `data`, exactly.
         decay: weight decay of the ranker; the first of the configuration's by default.
-        log_propensity: `[P]` log propensities to start from; all alike by default.
+        log_propensity: `[P, *levels]` log propensities to start from; all alike by default.
         is_frozen: hold the propensities still.
         on_epoch: receives one line of measurements per evaluation.
 
@@ -90,16 +99,21 @@ def train(
     """
     began = time.perf_counter()
     n_positions = max(data.max_position, held_out.max_position)
+    shape = (n_positions, *(len(column.levels) for column in data.bias))
     model, state = start(
         n_features=data.n_features,
         n_documents=n_documents,
         config=config,
         decay=config.decays[0] if decay is None else decay,
-        log_propensity=jnp.zeros(n_positions) if log_propensity is None else log_propensity,
+        bias=data.bias,
+        log_propensity=jnp.zeros(shape) if log_propensity is None else log_propensity,
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    source, held = (InMemory(d, spec=spec, config=config) for d in (data, held_out))
+    kind = InMemory if config.sessions_per_batch is None else DrawnSessions
+    source: Source = kind(data, spec=spec, config=config)
+    held = InMemory(held_out, spec=spec, config=config)
+    sessions = config.drawn_sessions or sessions
     passes = max(1, math.ceil(config.evaluation_steps / source.batches))
     first = 0  # evaluation from which on a state may be selected
     best = _Best(math.inf, 0, state.params, np.zeros(0))
@@ -141,7 +155,7 @@ def train(
 
 
 def _epoch(
-    model: Model, state: State, source: InMemory, *, epoch: int
+    model: Model, state: State, source: Source, *, epoch: int
 ) -> tuple[State, dict[str, Floats]]:
     """One pass over the source; the measurements of its batches, `[B]` each."""
     parts = []

@@ -25,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.train import upe
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted, train
+from ultr.train.propensities import relative_logits
 
 _JOINT_DECAY = 1.0
 """Weight decay of the MLP beside the propensity model."""
@@ -57,7 +59,7 @@ def train_method(
         config: the settings.
         n_documents: of the whole lake, for the table ranker.
         sessions: that the training split stands for.
-        log_propensity: `[P]` given log propensities, for ipw.
+        log_propensity: `[P, *levels]` given log propensities, for ipw.
         on_epoch: receives one line of measurements per evaluation, `phase` among them.
 
     Returns:
@@ -65,13 +67,17 @@ def train_method(
     """
 
     def phase(
-        name: str, chosen: TrainConfig, given: jax.Array | None, *, is_frozen: bool
+        name: str,
+        chosen: TrainConfig,
+        given: jax.Array | None,
+        *,
+        is_frozen: bool,
+        lists: tuple[Lists, Lists] = (data, held_out),
     ) -> list[Fitted]:
         """One training for each weight decay."""
         return [
             train(
-                data,
-                held_out,
+                *lists,
                 config=chosen,
                 n_documents=n_documents,
                 sessions=sessions,
@@ -85,7 +91,23 @@ def train_method(
             for decay in chosen.decays
         ]
 
-    if not (config.method == "dla" and config.ranker == "mlp" and config.is_refitted):
+    if config.method == "upe":
+        dla = replace(config, method="dla")
+        (encoder,) = phase(
+            "logging policy", upe.encoder_config(config), None, is_frozen=True,
+            lists=(upe.as_logged(data), upe.as_logged(held_out)),
+        )  # fmt: skip
+        scores = [upe.encoded(encoder, part) for part in (data, held_out)]
+        edges = upe.score_edges(scores[0], data)
+        scored = tuple(
+            upe.with_score(part, s, edges) for part, s in zip((data, held_out), scores, strict=True)
+        )
+        joint = replace(dla, weight_decay=_JOINT_DECAY if dla.is_flexible else dla.decays[0])
+        (both,) = phase("joint", joint, None, is_frozen=False, lists=(scored[0], scored[1]))
+        curve = upe.averaged(both.log_propensity, scored[0])
+        last = _refit(dla, data, curve)
+        return _best(phase("refit", last, curve, is_frozen=True), after=(encoder, both))
+    if not (config.method == "dla" and config.is_flexible and config.is_refitted):
         given = log_propensity
         return _best(phase(config.method, config, given, is_frozen=config.method != "dla"))
     mlp = replace(config, weight_decay=_JOINT_DECAY)
@@ -94,15 +116,20 @@ def train_method(
         min_steps=max(config.first_step, _LINEAR_STEPS),
     )  # fmt: skip
     (simple,), (flexible,) = (
-        phase(f"joint, {c.ranker}", c, None, is_frozen=False) for c in (linear, mlp)
+        phase(f"joint, {c.kind}", c, None, is_frozen=False) for c in (linear, mlp)
     )
-    is_better = explains_better(flexible.query_nll, simple.query_nll, _clicks(held_out))
+    is_better = explains_better(flexible.query_nll, simple.query_nll, held_out.query_clicks)
     chosen = flexible if is_better else simple
-    logits = chosen.params.propensity["logits"][...]
+    logits = chosen.log_propensity
+    last = _refit(config, data, logits)
+    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
+
+
+def _refit(config: TrainConfig, data: Lists, logits: jax.Array) -> TrainConfig:
+    """The settings of the last fit: by weights where there are clicks enough."""
     spread = effective_clicks(data, np.asarray(logits), max_weight=config.max_weight)
     weighted = config.correction == "weights" or spread >= _WEIGHTED_CLICKS
-    last = replace(config, correction="weights" if weighted else "offset")
-    return _best(phase("refit", last, logits, is_frozen=True), after=(simple, flexible))
+    return replace(config, correction="weights" if weighted else "offset")
 
 
 def _best(candidates: list[Fitted], *, after: tuple[Fitted, ...] = ()) -> Fitted:
@@ -144,15 +171,10 @@ def effective_clicks(data: Lists, logits: NDArray[np.floating[Any]], *, max_weig
 
     Args:
         data: the lists.
-        logits: `[P]` log propensities.
+        logits: `[P, *levels]` log propensities.
         max_weight: bound on the weights.
     """
-    weight = np.minimum(np.exp(logits[0] - logits), max_weight)
-    w = weight[np.maximum(data.position - 1, 0)]
-    clicks = np.where(data.where, data.clicks, 0.0)
+    clicks = data.position_clicks
+    inverse = np.exp(-relative_logits(np.asarray(logits), data.bias))
+    w = np.minimum(inverse, max_weight)[: len(clicks)]
     return float((clicks * w).sum() ** 2 / max((clicks * w**2).sum(), 1e-12))
-
-
-def _clicks(data: Lists) -> NDArray[np.float64]:
-    clicks = np.bincount(data.list_query, data.clicks.sum(axis=1), minlength=len(data.query_id))
-    return clicks.astype(np.float64)

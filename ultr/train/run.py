@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,16 +16,20 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.data.context import BiasColumn, translated
 from ultr.errors import DataError
 from ultr.model import PositionBias
 from ultr.train.run_files import check_checkpoint, read_run_files, read_run_table, seal_checkpoint
-from ultr.train.step import Towers
+from ultr.train.step import list_scores, scores_lists
 from ultr.transform import Transform, as_groups, as_matrix
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 _CHUNK = 65_536
+_COMPARED = 1024
+"""Documents scored together by a ranker that compares those of a query: work grows as the square.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Run:
         propensity: the propensity model.
         transform: how raw features become the ranker's input; None for the table ranker.
         summary: what training reported at its end.
+        compares: whether a document's score depends on the others of its query.
+        bias: columns of the bias context that the propensities depend on.
     """
 
     root: Path
@@ -46,10 +53,12 @@ class Run:
     propensity: nnx.Module
     transform: Transform | None
     summary: dict[str, Any]
+    compares: bool = False
+    bias: tuple[BiasColumn, ...] = ()
 
     @property
     def propensities(self) -> pa.Table:
-        """`position, propensity`: examination relative to the first position of the log."""
+        """`position, propensity` and bias columns: examination relative to the first position."""
         return read_run_table(self.root, "propensities.parquet")
 
     @property
@@ -91,12 +100,28 @@ class Run:
         groups = np.zeros(len(features), np.int32)
         if query is not None:
             groups = as_groups(query, size=len(features))
-        parts = []
-        for begin in range(0, len(features), _CHUNK):
-            part = slice(begin, begin + _CHUNK)
+        out = np.zeros(len(features), np.float32)
+        for part in self._parts(groups):
             chunk = transform.apply(features[part], own=None if own is None else own[part])
-            parts.append(self._score_inputs(chunk, groups[part]))
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+            out[part] = self._score_inputs(chunk, groups[part])
+        return out
+
+    def _parts(self, groups: NDArray[np.int32]) -> Iterator[Any]:
+        """Which documents are scored together: any, or whole queries where they are compared."""
+        if not self.compares:
+            yield from (slice(i, i + _CHUNK) for i in range(0, len(groups), _CHUNK))
+            return
+        order = np.argsort(groups, kind="stable")
+        # Some of the places where another query begins: as far apart as the chunk allows.
+        begins = np.flatnonzero(np.diff(groups[order], prepend=np.int32(-1)))
+        ends = np.append(begins[1:], len(order))
+        begin = 0
+        while begin < len(order):
+            fits = int(np.searchsorted(ends, begin + _COMPARED, side="right"))
+            first = int(np.searchsorted(ends, begin, side="right"))  # fits or not
+            end = int(ends[max(fits - 1, first)])
+            yield order[begin:end]
+            begin = end
 
     def score_candidates(
         self, query_id: Longs, doc_id: Longs, features: NDArray[np.floating[Any]] | None
@@ -132,14 +157,34 @@ class Run:
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
         """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists."""
-        if self.reads == "features" and self.transform is not None and data.n_features:
-            self._check_kinds(data)
-            scores = self._score_raw(data.features, data.doc_query, data.by_query)
-        else:
-            scores = self.score_candidates(data.query_id[data.doc_query], data.doc_id, None)
-        f = np.where(data.where, scores[data.document], 0.0).astype(np.float32)
         propensity: Any = self.propensity
-        return f, np.asarray(propensity(jnp.asarray(data.position)), np.float32)
+        f = np.where(data.where, self._list_scores(data), 0.0).astype(np.float32)
+        context = translated(data, self.bias)
+        g = propensity(jnp.asarray(data.position), jnp.asarray(np.maximum(context, 0)))
+        return f, np.asarray(g, np.float32)
+
+    def knows_context(self, data: Lists) -> NDArray[np.bool_]:
+        """`[L, K]` whether training saw levels like those of an impression.
+
+        Raises:
+            DataError: a bias column of the run that the lists do not have.
+        """
+        return np.asarray((translated(data, self.bias) >= 0).all(axis=-1))
+
+    def _list_scores(self, data: Lists) -> Floats:
+        if not (self.reads == "features" and self.transform is not None and data.n_features):
+            query_id = data.query_id[data.doc_query]
+            return self.score_candidates(query_id, data.doc_id, None)[data.document]
+        self._check_kinds(data)
+        if not scores_lists(self.ranker):
+            return self._score_raw(data.features, data.doc_query, data.by_query)[data.document]
+        inputs = self.transform.apply(data.features, own=data.by_query)
+        out = np.zeros(data.where.shape, np.float32)
+        for begin in range(0, data.n_lists, _COMPARED):
+            part = slice(begin, begin + _COMPARED)
+            shown, where = inputs[data.document[part]], data.where[part]
+            out[part] = list_scores(self.ranker, jnp.asarray(shown), jnp.asarray(where))
+        return out
 
     def _check_kinds(self, data: Lists) -> None:
         """Values per query were made by the lake's transform: it must be of the run's kinds."""
@@ -185,21 +230,32 @@ def _forward(
     return ranker(inputs, query, where)
 
 
-def save_params(root: Path, params: Towers) -> None:
-    """Write both towers' parameters as an Orbax checkpoint."""
+def save_params(root: Path, ranker: Any, log_propensity: jax.Array) -> None:
+    """Write the ranker's parameters and the propensities as an Orbax checkpoint.
+
+    Args:
+        root: the run's folder.
+        ranker: its parameters.
+        log_propensity: `[P, *levels]`, whatever model it was made by.
+    """
     import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import, only needed at the end
 
-    tree = {name: nnx.to_pure_dict(p) for name, p in params._asdict().items()}
+    tree = {"ranker": nnx.to_pure_dict(ranker), "propensity": {"logits": log_propensity}}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((root / "checkpoint").absolute(), tree, force=True)
     seal_checkpoint(root)
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, *, ranker: object = None) -> Run:
     """Open a finished run.
 
+    Args:
+        path: its folder.
+        ranker: the class or function that made the ranker, where it is the user's own.
+
     Raises:
-        DataError: no run there, one that did not finish, or a damaged file.
+        DataError: no run there, one that did not finish, a damaged file, or a ranker of the user's
+            own that was not given.
 
     Example:
         >>> run = ultr.open_run("runs/dla")  # doctest: +SKIP
@@ -207,15 +263,16 @@ def open_run(path: str | Path) -> Run:
     import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import
 
     root = Path(path)
-    files = read_run_files(root)
+    files = read_run_files(root, ranker=ranker)
     check_checkpoint(root)
     config, spec = files.config, files.settings.ranker_spec()
     n_documents = config["n_documents"]
     if spec.reads == "row":  # one parameter per pair of the table
         n_documents = read_run_table(root, "documents.parquet").num_rows
-    ranker = spec.build(n_features=config["n_features"], n_documents=n_documents, rngs=nnx.Rngs(0))
-    propensity = PositionBias(config["n_positions"])
-    towers = {"ranker": ranker, "propensity": propensity}
+    module = spec.build(n_features=config["n_features"], n_documents=n_documents, rngs=nnx.Rngs(0))
+    shape = (config["n_positions"], *(len(column.levels) for column in files.bias))
+    propensity = PositionBias(shape, tuple(column.is_per_document for column in files.bias))
+    towers: dict[str, nnx.Module] = {"ranker": module, "propensity": propensity}
     template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
     try:
         with ocp.StandardCheckpointer() as checkpointer:
@@ -226,8 +283,11 @@ def open_run(path: str | Path) -> Run:
             got=f"{root / 'checkpoint'}: {type(error).__name__}: {str(error)[:200]}",
             hint="train again, or restore the folder from a backup",
         ) from error
-    for name, module in towers.items():
-        state = nnx.state(module)
+    for name, tower in towers.items():
+        state = nnx.state(tower)
         nnx.replace_by_pure_dict(state, tree[name])
-        nnx.update(module, state)
-    return Run(root, config, ranker, propensity, files.transform, files.summary)
+        nnx.update(tower, state)
+    compares = getattr(spec, "compares", True)
+    return Run(
+        root, config, module, propensity, files.transform, files.summary, compares, files.bias
+    )  # fmt: skip

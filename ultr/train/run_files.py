@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ultr.config import from_mapping
+from ultr.data.context import BiasColumn
 from ultr.errors import DataError, UsageError
+from ultr.model import as_spec
 from ultr.train.config import TrainConfig
 from ultr.transform import Transform
 
@@ -45,16 +47,22 @@ class RunFiles:
         settings: its settings, typed.
         summary: `summary.json`.
         transform: `transform.json`; None for a ranker that reads no features.
+        bias: columns of the bias context.
     """
 
     config: dict[str, Any]
     settings: TrainConfig
     summary: dict[str, Any]
     transform: Transform | None
+    bias: tuple[BiasColumn, ...]
 
 
-def read_run_files(root: Path) -> RunFiles:
+def read_run_files(root: Path, *, ranker: object = None) -> RunFiles:
     """Read the files of a finished run.
+
+    Args:
+        root: the run's folder.
+        ranker: the user's own, which no file can hold; needed where the run was trained with one.
 
     Raises:
         DataError: no run there, one that did not finish, or a damaged file.
@@ -69,19 +77,38 @@ def read_run_files(root: Path) -> RunFiles:
     config, summary = (_read_object(root / f"{n}.json") for n in ("config", "summary"))
     path = root / "config.json"
     with _whole(path):
-        settings = from_mapping(TrainConfig, config["settings"], where=str(path))
+        given = _with_ranker(config["settings"], ranker, root=root)
+        settings = from_mapping(TrainConfig, given, where=str(path))
+        columns = [from_mapping(BiasColumn, b, where=str(path)) for b in config.get("bias", [])]
         sizes = [int(config[name]) for name in _SIZES]
         reads = settings.ranker_spec().reads
         if config["reads"] != reads or min(sizes) < 0:
             raise ValueError(f"reads is {config['reads']!r}, sizes are {sizes}")
     if reads == "row":
-        return RunFiles(config, settings, summary, None)
+        return RunFiles(config, settings, summary, None, tuple(columns))
     path = root / "transform.json"
     with _whole(path):
         transform = Transform.from_json(_read_object(path))
         if len(transform.mean) != config["n_features"]:
             raise ValueError(f"{len(transform.mean)} features, not {config['n_features']}")
-    return RunFiles(config, settings, summary, transform)
+    return RunFiles(config, settings, summary, transform, tuple(columns))
+
+
+def _with_ranker(settings: dict[str, Any], ranker: object, *, root: Path) -> dict[str, Any]:
+    """The settings with the user's own ranker in place of its name.
+
+    Nothing that a folder names is imported: the caller has to give it.
+    """
+    named = settings["ranker"]
+    if not (isinstance(named, dict) and named.get("kind") == "custom"):
+        return settings
+    if ranker is None:
+        raise DataError(
+            "a run with a ranker of your own is opened with that ranker",
+            got=f"{root} was trained with {named.get('name')}, and none was given",
+            hint="in Python: ultr.open_run(path, ranker=…), and give the run to evaluate or score",
+        )
+    return {**settings, "ranker": as_spec(ranker)}
 
 
 def read_run_table(root: Path, name: str) -> pa.Table:

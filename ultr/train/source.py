@@ -6,16 +6,18 @@ segment together are the position in the data: a training that knows them can go
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Generator, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.data import Lists, Plan, batch_shape, epoch_plan
+from ultr.ahead import ahead
+from ultr.data import Lists, Plan, batch_shape, epoch_plans
 from ultr.model import RankerSpec
 from ultr.train.config import TrainConfig
-from ultr.train.device import on_device
+from ultr.train.device import arrays_of, query_weight
+from ultr.train.sharding import by_column, everywhere
 from ultr.train.step import Arrays
 
 
@@ -34,8 +36,19 @@ class Segment(NamedTuple):
     query: NDArray[np.int32]
 
 
+class Source(Protocol):
+    """Where a training gets its batches from."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch, at most."""
+
+    def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
+        """The segments of an epoch from `first` on."""
+
+
 class InMemory:
-    """Lists that stay on the device as a whole: one segment an epoch.
+    """Lists that stay on the device as a whole; an epoch is cut into plans of bounded size.
 
     Args:
         data: the lists.
@@ -46,15 +59,16 @@ class InMemory:
     def __init__(self, data: Lists, *, spec: RankerSpec, config: TrainConfig) -> None:
         self._data = data
         self._seed = config.seed
-        self._arrays = on_device(data, spec, config.weighting)
-        self._shape = batch_shape(data, documents=config.documents_per_batch)
+        weight = query_weight(data, config.weighting)
+        arrays = arrays_of(data, spec=spec, weight=weight, features_dtype=config.features_dtype)
+        self._arrays = everywhere(arrays)
+        wanted = config.documents_per_batch
+        #: Batches of an epoch, at most.
+        self.batches = batch_shape(data, documents=wanted).batches
+        limit = config.batches_per_dispatch
+        self._shape = batch_shape(data, documents=wanted, batches=limit)
         self.n_queries = len(data.query_id)
-        self.clicks = float(self._arrays.clicks.sum())
-
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch, at most."""
-        return self._shape.batches
+        self.clicks = float(arrays.clicks.sum(dtype=np.float64))
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
         """The segments of an epoch, a function of the seed and the epoch alone.
@@ -63,8 +77,11 @@ class InMemory:
             epoch: from 1; 0 is the order of evaluation.
             first: segment to begin with, where an epoch is taken up again.
         """
-        if first > 0:
-            return
-        plan = epoch_plan(self._data, self._shape, seed=self._seed, epoch=epoch)
-        query = np.append(self._data.list_query, np.int32(-1))[plan.list]
-        yield Segment(self._arrays, plan, query)
+        # The next plan is made while the device works on this one.
+        return ahead(self._segments(epoch, first), depth=0)
+
+    def _segments(self, epoch: int, first: int) -> Generator[Segment]:
+        of_list = np.append(self._data.list_query, np.int32(-1))
+        plans = epoch_plans(self._data, self._shape, seed=self._seed, epoch=epoch, first=first)
+        for plan in plans:
+            yield Segment(self._arrays, by_column(plan), of_list[plan.list])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,13 @@ from flax import nnx
 from ultr.data import Plan
 from ultr.objectives import Terms
 from ultr.objectives.softmax import log_softmax
+from ultr.train.sharding import shared
 
-_SUM_DECAY = 0.95
+T = TypeVar("T")
+C = TypeVar("C")
+M = TypeVar("M")
+
+SUM_DECAY = 0.95
 """Of the running mean of a batch's Σ c w: long against one epoch's noise, short against the drift
 of the weights."""
 
@@ -48,14 +53,15 @@ class State(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """A data set on the device, each with one more, empty, row for padding to point at.
+    """A data set on the device, each with at least one empty row at the end, for padding.
 
     Attributes:
         inputs: `[N + 1, F]` features, or `[N + 1]` rows.
-        query: `[N + 1]` index of the document's query.
+        query: `[N + 1]` index of the document's query, −1 where empty.
         document: `[L + 1, K]` index of the documents of a list.
         position: `[L + 1, K]` rank from 1, 0 where masked.
         clicks: `[L + 1, K]` number of clicks, weighted.
+        context: `[L + 1, K, C]` levels of the bias columns, 0 where masked.
     """
 
     inputs: jax.Array
@@ -63,6 +69,7 @@ class Arrays(NamedTuple):
     document: jax.Array
     position: jax.Array
     clicks: jax.Array
+    context: jax.Array
 
 
 class Batch(NamedTuple):
@@ -75,41 +82,83 @@ class Batch(NamedTuple):
     position: jax.Array
     where: jax.Array
     clicks: jax.Array
+    context: jax.Array
 
 
 class Model(NamedTuple):
-    """The static part: graph definitions, optimizers and the objective."""
+    """The static part.
+
+    Attributes:
+        graphs: definitions of both modules.
+        optimizers: of both towers.
+        averaging: decay per step of the running mean of the parameters.
+        objective: called as `ultr.train.start.objective` says.
+        compute_dtype: of the ranker's arithmetic; its parameters, the losses and all sums are
+            float32 whatever it is.
+        sum_decay: of the running mean of a batch's Σ c w; at 0 a batch is divided by its own.
+    """
 
     graphs: Towers
     optimizers: Towers
     averaging: float
     objective: Callable[..., Terms]
+    compute_dtype: str = "float32"
+    sum_decay: float = SUM_DECAY
 
 
 def gather(arrays: Arrays, plan: Plan) -> Batch:
     """Put one batch together from its indices (`plan` without its leading axis)."""
-    position = arrays.position[plan.list]
-    return Batch(
+    plan = shared(plan)
+    position, query = arrays.position[plan.list], arrays.query[plan.document]
+    batch = Batch(
         inputs=arrays.inputs[plan.document],
-        query=arrays.query[plan.document],
-        where_document=jnp.less(plan.document, arrays.query.shape[0] - 1),
+        query=query,
+        where_document=query >= 0,
         document=arrays.document[plan.list] + plan.shift[:, None],
         position=position,
         where=position > 0,
         clicks=arrays.clicks[plan.list],
+        context=arrays.context[plan.list],
     )
+    return shared(batch)
 
 
 def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at position 1.
+    """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at the reference, `[L, 1]` or `[]`.
 
     Each document is scored once and gathered by every list that shows it.
     """
-    ranker = nnx.merge(model.graphs.ranker, params.ranker)
+    weights, inputs = _in_dtype((params.ranker, batch.inputs), model.compute_dtype)
+    ranker = nnx.merge(model.graphs.ranker, weights)
     propensity = nnx.merge(model.graphs.propensity, params.propensity)
-    scores = ranker(batch.inputs, batch.query, batch.where_document)
     at = jnp.where(batch.where, batch.document, 0)
-    return scores[at], propensity(batch.position), propensity.reference()
+    if scores_lists(ranker):
+        scores = list_scores(ranker, inputs[at], batch.where)
+    else:
+        scores = ranker(inputs, batch.query, batch.where_document)[at]
+    g = propensity(batch.position, batch.context)
+    return scores.astype(jnp.float32), g, propensity.reference(batch.context)
+
+
+def scores_lists(ranker: Any) -> bool:
+    """Whether the ranker is to see one displayed list at a time."""
+    return getattr(ranker, "context", "query") == "list"
+
+
+def list_scores(ranker: Any, inputs: jax.Array, where: jax.Array) -> jax.Array:
+    """Scores `[L, K]` of documents `[L, K, F]`, each list by itself."""
+    query = jnp.zeros(where.shape[1], jnp.int32)
+    return jax.vmap(lambda x, w: ranker(x, query, w))(inputs, where)
+
+
+def _in_dtype(tree: T, dtype: str) -> T:
+    """Floating-point arrays in a type; the gradient arrives in their own."""
+
+    def cast(value: jax.Array) -> jax.Array:
+        is_float = jnp.issubdtype(value.dtype, jnp.floating)
+        return value.astype(dtype) if is_float and value.dtype != dtype else value
+
+    return jax.tree.map(cast, tree)
 
 
 def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
@@ -119,6 +168,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     queries differ in size by orders of magnitude, and dividing by the own sum would give a session
     in a small batch more weight than one in a large batch.
     """
+    decay = model.sum_decay
 
     def loss(params: Towers) -> tuple[jax.Array, Terms]:
         f, g, reference = logits(model, params, batch)
@@ -127,8 +177,8 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
             where=batch.where,
         )  # fmt: skip
         own = jax.lax.stop_gradient(jnp.stack([terms.rank_weight, terms.propensity_weight]))
-        expected = (_SUM_DECAY * state.sums[:2] + (1 - _SUM_DECAY) * own) / (
-            _SUM_DECAY * state.sums[2] + (1 - _SUM_DECAY)
+        expected = (decay * state.sums[:2] + (1 - decay) * own) / (
+            decay * state.sums[2] + (1 - decay)
         )
         safe = jnp.maximum(expected, 1e-12)
         return terms.rank / safe[0] + terms.propensity / safe[1], terms
@@ -152,7 +202,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
         Towers(*params),
         jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, Towers(*params)),
         Towers(*(memory for _, memory in steps)),
-        _SUM_DECAY * state.sums + (1 - _SUM_DECAY) * own,
+        decay * state.sums + (1 - decay) * own,
         state.shrink,
         state.step + 1,
     )
@@ -171,22 +221,44 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
 def run_epoch(
     model: Model, state: State, arrays: Arrays, plan: Plan
 ) -> tuple[State, dict[str, jax.Array]]:
-    """All batches of a plan in one dispatch; measurements are `[B]` each."""
+    """All batches of a plan in one dispatch; measurements are `[B]` each, 0 for empty batches."""
 
-    def one(state: State, indices: Plan) -> tuple[State, dict[str, jax.Array]]:
-        return update(model, state, gather(arrays, indices))
+    def one(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        return update(model, state, batch)
 
-    return jax.lax.scan(one, state, plan)
+    return _over(one, state, arrays, plan)
 
 
 @partial(jax.jit, static_argnums=0)
 def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
     """`−Σ c log softmax(f + g)` of every list of a plan, `[B, L]`; 0 where padded."""
 
-    def one(carry: None, indices: Plan) -> tuple[None, jax.Array]:
-        batch = gather(arrays, indices)
+    def one(carry: None, batch: Batch) -> tuple[None, jax.Array]:
         f, g, _ = logits(model, params, batch)
         nll = -jnp.sum(batch.clicks * log_softmax(f + g, where=batch.where), axis=-1)
         return carry, nll
 
-    return jax.lax.scan(one, None, plan)[1]
+    return _over(one, None, arrays, plan)[1]
+
+
+def _over(
+    one: Callable[[C, Batch], tuple[C, M]], carry: C, arrays: Arrays, plan: Plan
+) -> tuple[C, M]:
+    """`lax.scan` over the batches of a plan that stops at the first empty one.
+
+    Plans are made for the worst order of queries; the batches it does not need cost no time.
+    """
+
+    def batch(i: jax.Array) -> Batch:
+        return gather(arrays, jax.tree.map(lambda a: a[i], plan))
+
+    def body(i: jax.Array, so_far: tuple[C, M]) -> tuple[C, M]:
+        carry, measured = so_far
+        carry, new = one(carry, batch(i))
+        return carry, jax.tree.map(lambda a, m: a.at[i].set(m), measured, new)
+
+    n = plan.list.shape[0]
+    shapes = jax.eval_shape(lambda c, i: one(c, batch(i))[1], carry, jnp.int32(0))
+    measured = jax.tree.map(lambda m: jnp.zeros((n, *m.shape), m.dtype), shapes)
+    used = jnp.count_nonzero(jnp.any(arrays.position[plan.list[:, 0]] > 0, axis=-1))
+    return jax.lax.fori_loop(0, used, body, (carry, measured))

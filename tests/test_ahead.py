@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ultr.logs.ahead import ahead
+from ultr.ahead import ahead
 
 
 @pytest.mark.parametrize("depth", [1, 3])
