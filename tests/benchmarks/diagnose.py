@@ -55,8 +55,13 @@ def measure(root: Path) -> None:
 
     found = diagnose(root)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    told = {"seconds": round(seconds, 2), "peak_gib": round(peak, 2), "state": found.state}
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    told = {
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_gib": round(used.ru_maxrss / 2**20, 2),
+        "state": found.state,
+    }
     print(json.dumps(told | {"edges": len(found.graph.edges), "findings": len(found.findings)}))
 
 

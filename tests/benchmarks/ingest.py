@@ -5,7 +5,8 @@
 Every figure of ours is a process of its own, start and imports included in `wall_s`; `seconds` is
 what the command says. Ratios are wall time over wall time: below 1 is faster than the tool. The
 made-up logs and what they assume stand in `ingest_logs.py`. Runs alternate, the fastest counts.
-Results go to `tests/benchmarks/results/ingest.json`.
+Each call adds its figures to `tests/benchmarks/results/ingest.json`; `--note` says how they were
+taken, such as beside other work, where only the memory is of interest.
 """
 
 from __future__ import annotations
@@ -183,6 +184,15 @@ def lists(lake: Path) -> dict[str, Any]:
     }
 
 
+def _options(chosen: argparse.Namespace) -> str:
+    """What was asked for, but for where files lie."""
+    told = {k: v for k, v in vars(chosen).items() if k not in ("folder", "out", "note")}
+    return " ".join(
+        f"--{name.replace('_', '-')} {' '.join(map(str, v)) if isinstance(v, list) else v}"
+        for name, v in told.items()
+    )
+
+
 def main() -> None:
     """Run and write the results file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,12 +201,14 @@ def main() -> None:
     parser.add_argument("--ubi-sessions", type=int, default=300_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--gzip-level", type=int, default=6)
+    parser.add_argument("--note", default="", help="how the figures were taken")
     parser.add_argument("--folder", type=Path, help="scratch space; default: the system's")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/ingest.json")
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=chosen.folder))
     out: dict[str, Any] = {
-        "command": f"python tests/benchmarks/ingest.py {' '.join(sys.argv[1:])}".strip(),
+        "command": f"python tests/benchmarks/ingest.py {_options(chosen)}",
+        "note": chosen.note,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}, "
         f"Python {platform.python_version()}",
         "versions": {p: version(p) for p in ("polars", "pyarrow", "duckdb", "isal", "numpy")},
@@ -210,15 +222,17 @@ def main() -> None:
         formats = next(p.type.choices for p in ingest_command.params if p.name == "form")
         if "ubi" in formats and chosen.ubi_sessions:
             out["ubi"] = ubi(folder, sessions=chosen.ubi_sessions, repeats=chosen.repeats)
-        out["yandex"] = yandex(
-            folder, sessions=chosen.yandex_sessions, repeats=min(2, chosen.repeats)
-        )
-        out["ctr_by_position"] = run([sys.executable, "-c", CTR, folder / "lake"])
-        out["lists"] = lists(folder / "lake")
+        if chosen.yandex_sessions:
+            out["yandex"] = yandex(
+                folder, sessions=chosen.yandex_sessions, repeats=min(2, chosen.repeats)
+            )
+            out["ctr_by_position"] = run([sys.executable, "-c", CTR, folder / "lake"])
+            out["lists"] = lists(folder / "lake")
     finally:
         shutil.rmtree(folder)
     chosen.out.parent.mkdir(exist_ok=True)
-    chosen.out.write_text(json.dumps(out, indent=1) + "\n")
+    before = json.loads(chosen.out.read_text("utf-8")) if chosen.out.exists() else []
+    chosen.out.write_text(json.dumps([*before, out], indent=1) + "\n")
     sys.stdout.write(json.dumps(out, indent=1) + "\n")
 
 

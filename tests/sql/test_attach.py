@@ -1,4 +1,3 @@
-import os
 
 import duckdb
 import pytest
@@ -32,7 +31,7 @@ def test_another_program_sees_the_views_from_any_folder(lake, path, tmp_path, mo
             assert sorted(map(repr, found.sql(sql).fetchall())) == sorted(
                 map(repr, own.sql(sql).fetchall())
             )
-    assert os.listdir(elsewhere) == ["moved.duckdb"]
+    assert [p.name for p in elsewhere.iterdir()] == ["moved.duckdb"]
 
 
 def test_a_relative_lake_gives_absolute_paths(lake, path, monkeypatch):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from ultr.diagnose.finding import Finding, Severity, missing
 from ultr.diagnose.quality import LEAST_IMPRESSIONS, Pages
-from ultr.lake import Lake
+from ultr.lake import Lake, readable_parquet
 from ultr.staleness import stale_inputs
 
 
@@ -124,9 +127,20 @@ def _repeated(pages: Pages) -> Finding:
     )
 
 
+def _reasons(lake: Lake) -> Counter[str]:
+    """Why events have no page, counted without holding a text per event."""
+    found: Counter[str] = Counter()
+    for path in lake.paths("unattached"):
+        with readable_parquet(path):
+            table = pq.ParquetFile(path, read_dictionary=["reason"]).read(columns=["reason"])
+        for row in pc.value_counts(table["reason"]).to_pylist():
+            found[str(row["values"])] += row["counts"]
+    return found
+
+
 def _unattached(lake: Lake, pages: Pages) -> Finding:
     waiting = lake.rows("unattached")
-    reasons = Counter(lake.read("unattached", columns=["reason"])["reason"].to_pylist())
+    reasons = _reasons(lake)
     share = waiting / max(waiting + pages.clicks, 1)
     severity = _grade(share, note=0.0, warning=0.02, problem=0.2)
     numbers: dict[str, float | int] = {"events": waiting, "share_of_clicks": share}

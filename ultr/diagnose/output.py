@@ -49,10 +49,8 @@ def write_diagnosis(found: Diagnosis, folder: Path, *, inputs: tuple[Path, ...] 
 
 def check_folder(folder: Path, *, inputs: tuple[Path, ...] = ()) -> None:
     """Make the folder, before the work for it begins; raises as `write_diagnosis`."""
+    check_target(folder / FINDINGS if folder.is_dir() else folder, inputs=inputs)
     try:
-        check_target(folder / FINDINGS, inputs=inputs) if folder.is_dir() else check_target(
-            folder, inputs=inputs
-        )
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(
