@@ -78,7 +78,7 @@ def test_train_takes_the_harvested_file(simulated, tmp_path):
     written = write_diagnosis(ultr.diagnose(simulated(), config=QUICK), tmp_path / "out")
     path = tmp_path / "out" / "propensities_all_pairs.parquet"
     assert path in written
-    found = read_propensities(path, positions=np.arange(1, 11))
+    found = read_propensities(path, cells=np.arange(1, 11)[:, None])
     assert np.abs(found / logs.planted() - 1).max() < 0.6
     table = pq.read_table(path)
     assert table.column_names == ["position", "propensity", "low", "high"]

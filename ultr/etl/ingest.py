@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from ultr.ahead import ahead
 from ultr.errors import DataError
 from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate

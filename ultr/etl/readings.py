@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from ultr.ahead import ahead
 from ultr.errors import DataError
-from ultr.logs.ahead import ahead
 from ultr.logs.chunk import Chunk
 
 CHUNKS_AHEAD = 1
