@@ -116,6 +116,13 @@ def train_lake(
 ) -> dict[str, Any]:  # fmt: skip
     """Train on a lake: what `ultr train` calls.
 
+    Args:
+        lake: its folder.
+        run: as in `fit`.
+        config: the settings.
+        overwrite: as in `fit`.
+        on_epoch: as in `fit`.
+
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
         sessions_per_second propensities`.
