@@ -15,7 +15,8 @@ described as (
     select
         len(doc_id) as documents,
         list_sum(click) as clicks,
-        list_min([p for p, i in "position" if click[i] = 1]) as first_click
+        -- Documents stand in the order of their ranks.
+        "position"[list_position(click, 1)] as first_click
     from pages
 ),
 

@@ -4,8 +4,9 @@
 
 The logs are those of `lists.py`: head-heavy (100,000 queries) and tail-heavy (5,000,000 queries,
 hardly a page twice, so that `exposures` is nearly as long as the log). Each query is a process of
-its own with the files in the page cache; the best of `--repeats` counts, the peak of memory is that
-of the process. Results go to `tests/benchmarks/results/sql.json`.
+its own with the files in the page cache; the best of `--repeats` counts. `cpu_seconds` are those of
+all threads together, which other work on the machine disturbs less than `seconds`; `load` is how
+many processes wanted a core in the last minute. Results go to `tests/benchmarks/results/sql.json`.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ def measure(name: str, root: Path, *, repeats: int) -> dict[str, float]:
     query, times = load(name), []
     connection = connect(open_lake(root))
     for _ in range(repeats + 1):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         rows = run(connection, query.sql, query.bind({})).fetchall()
-        times.append(time.perf_counter() - began)
+        times.append((time.perf_counter() - began, time.process_time() - busy))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    best = min(times[1:])  # the first brought the files into the page cache
-    return {"seconds": round(best, 3), "peak_gib": round(peak, 2), "rows": len(rows)}
+    seconds, busy = map(min, zip(*times[1:], strict=True))  # the first filled the page cache
+    found = {"seconds": seconds, "cpu_seconds": busy, "peak_gib": peak}
+    return {k: round(v, 3) for k, v in found.items()} | {"rows": len(rows)}
 
 
 def in_process(name: str, root: Path, *, repeats: int) -> dict[str, float]:
@@ -87,8 +89,9 @@ def main() -> None:
         return
     path = Path(__file__).parent / "results" / "sql.json"
     out: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    given = " ".join("DIR" if Path(a).is_absolute() else a for a in sys.argv[1:])
+    command = f"python tests/benchmarks/sql.py {given}".strip()
     out |= {
-        "command": "python tests/benchmarks/sql.py",
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "cores": len(os.sched_getaffinity(0)),
         "versions": {p: version(p) for p in ("duckdb", "pyarrow")},
@@ -96,8 +99,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.scratch) as folder:
         for kind in chosen.logs:
             known = out.get(kind)
+            # Kinds that were measured apart stand together, each with its command.
             found = run_log(kind, Path(folder), chosen)
-            # Kinds that were measured apart stand together.
+            found |= {f"{k} command": command for k in chosen.kinds}
+            found |= {f"{k} load": round(os.getloadavg()[0], 1) for k in chosen.kinds}
             out[kind] = (known if isinstance(known, dict) else {}) | found
     path.write_text(json.dumps(out, indent=1) + "\n")
 

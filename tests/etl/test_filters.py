@@ -130,7 +130,7 @@ def test_users_with_too_many_pages_in_a_day(tmp_path, make_lake, one_page):
     assert result["dropped"] == {"busy_users": counts(3, 6, 3)}
     assert result["sessions"] == 4
     found = run_checks(open_lake(root))
-    assert {n for n, rows in found.items() if rows} <= {"ids_are_known"}
+    assert {n for n, rows in found.items() if rows} <= {"ids_are_known", "periods_are_utc_days"}
 
 
 def test_a_page_counts_under_the_first_filter_that_takes_it(tmp_path, make_lake, one_page):
