@@ -79,7 +79,10 @@ class Transform:
         x = self._logged(np.asarray(features, np.float32))
         mean: Array = np.asarray(self.mean, np.float32)
         scale: Array = np.asarray(self.scale, np.float32)
-        z: Array = np.clip(np.nan_to_num((x - mean) / scale, nan=0.0), -self.clip, self.clip)
+        z: Array = x - mean
+        z /= scale
+        np.copyto(z, 0.0, where=np.isnan(z))
+        np.clip(z, -self.clip, self.clip, out=z)
         is_plain = self._is(_UNSCALED)
         if is_plain.any():
             z[..., is_plain] = np.where(np.isnan(x), mean, x)[..., is_plain]

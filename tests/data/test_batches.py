@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ultr.data import batch_shape, epoch_plan
+from ultr.data import batch_shape, epoch_plan, epoch_plans
+from ultr.data.batches import Sizes, most_batches
 
 
 @pytest.fixture(params=["even", "one huge query", "documents fill first"])
@@ -68,3 +69,39 @@ def test_the_shape_wastes_little(planted):
     shape = batch_shape(data, documents=100)
     assert shape.batches * shape.documents < 1.5 * data.n_documents
     assert shape.batches * shape.lists < 2 * data.n_lists
+
+
+@pytest.mark.parametrize("batches", [1, 3, 1000])
+def test_an_epoch_in_several_plans_is_the_epoch_in_one(data, batches):
+    whole = epoch_plan(data, batch_shape(data, documents=40), seed=3, epoch=2)
+    shape = batch_shape(data, documents=40, batches=batches)
+    plans = list(epoch_plans(data, shape, seed=3, epoch=2))
+    assert all(plan.list.shape == (shape.batches, shape.lists) for plan in plans)
+    parts = [np.concatenate(part) for part in zip(*plans, strict=True)]
+    for part, one in zip(parts, whole, strict=True):
+        both = min(len(part), len(one))
+        assert np.array_equal(part[:both], one[:both])
+    assert (parts[1][both:] == data.n_lists).all()
+    rest = list(epoch_plans(data, shape, seed=3, epoch=2, first=1))
+    assert len(rest) == max(1, len(plans)) - 1 or len(plans) == 1
+    for one, other in zip(plans[1:], rest, strict=False):
+        assert np.array_equal(one.list, other.list)
+
+
+def test_batches_are_shared_out_evenly_by_up_to_eight_devices(data):
+    shape = batch_shape(data, documents=37)
+    assert shape.documents % 8 == 0
+    assert shape.lists % 8 == 0
+
+
+def test_no_order_of_the_queries_needs_more_batches_than_the_bound(data):
+    shape = batch_shape(data, documents=40)
+    pieces = -(-np.bincount(data.list_query) // shape.lists)
+    documents = int((np.diff(data.query_start) * pieces).sum())
+    most = most_batches(
+        Sizes(documents, data.n_lists, 5), documents=shape.documents, lists=shape.lists
+    )
+    roomy = replace(shape, batches=10 * most)
+    for epoch in range(30):
+        plan = epoch_plan(data, roomy, seed=0, epoch=epoch)
+        assert (plan.list < data.n_lists).any(axis=1).sum() <= most

@@ -19,9 +19,12 @@ from pathlib import Path
 
 import pytest
 
+import ultr
 from tests.faults.kills import contents, rerun, survive, write_logs
+from tests.faults.train_kills import EVERY_PHASE, kill_often, write_data
 from tests.logs.family import FAMILY
 from tests.soak.fuzz import fuzz
+from tests.train.outcome import outcome
 
 FILES = int(os.environ.get("SOAK_FILES", "100000"))
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
@@ -58,6 +61,21 @@ def test_killed_at_random_moments(tmp_path, command):
         before_end += survive(command, lake, logs, after_s=rng.uniform(0, 0.4), expected=expected)
         shutil.rmtree(lake)
     note("kills", command, {"kills": before_end, "started": started, "lakes_that_differ": 0})
+
+
+def test_trainings_killed_at_random_moments(tmp_path, planted):
+    data, _, _ = planted([1.0, 0.7, 0.5], queries=40, sessions=80)
+    file = write_data(tmp_path / "data.pickle", data)
+    ultr.fit(data, run=tmp_path / "plain", **EVERY_PHASE)
+    expected, rng, kills, runs = outcome(tmp_path / "plain"), random.Random(0), 0, 0
+    while kills < KILLS:
+        root = tmp_path / f"run-{runs}"
+        kills += kill_often(file, root, rng=rng, kills=min(10, KILLS - kills))
+        ultr.fit(data, run=root, resume=True)
+        assert outcome(root) == expected
+        runs += 1
+        assert runs <= KILLS, "training ends too soon to be killed"
+    note("kills", "train", {"kills": kills, "runs": runs, "runs_that_differ": 0})
 
 
 @pytest.mark.parametrize("reader", FAMILY)

@@ -148,7 +148,7 @@ def epoch_plans(
     units = _units(data, shape.lists)
     order = _order(units, seed, epoch, 0)
     batch = _fill(units, order, shape)
-    for number in range(first, -(-_count(batch) // shape.batches)):
+    for number in range(first, max(1, -(-_count(batch) // shape.batches))):
         low = number * shape.batches
         begin, end = np.searchsorted(batch, (low, low + shape.batches))
         yield _indices(data, units, order[begin:end], batch[begin:end] - low, shape)

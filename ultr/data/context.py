@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ultr.errors import DataError
 from ultr.lake import Lake
 from ultr.schema import SESSIONS
 
@@ -88,6 +89,23 @@ def read_contexts(lake: Lake) -> Contexts:
     at = pc.index_in(texts, value_set=distinct).to_numpy()
     every = np.concatenate([n for _, n in found])
     return _columns(distinct, np.bincount(at, every, len(distinct)).astype(np.float64))
+
+
+def choose_columns(bias: Sequence[BiasColumn], names: Sequence[str]) -> tuple[BiasColumn, ...]:
+    """The columns of these names.
+
+    Raises:
+        DataError: a column that is not there.
+    """
+    known = {column.name: column for column in bias}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise DataError(
+            "a bias column must be part of the lists",
+            got=f"{', '.join(missing)}; the lists have {', '.join(known) or 'none'}",
+            hint=f"run: ultr lists --context {','.join((*known, *missing))}, or leave it out",
+        )
+    return tuple(known[name] for name in names)
 
 
 def translated(data: Lists, bias: Sequence[BiasColumn]) -> Ints:

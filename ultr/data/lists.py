@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.data.context import BiasColumn
-from ultr.errors import DataError
+from ultr.data.context import BiasColumn, choose_columns
 from ultr.transform import Transform
 
 Floats = NDArray[np.float32]
@@ -100,6 +99,23 @@ class Lists:
         """The lowest rank on any page, 0 without lists."""
         return int(self.position.max(initial=0))
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of the lake's lists as they were loaded: parameters of a table ranker."""
+        return 1 + int(self.doc_row.max(initial=-1))
+
+    @cached_property
+    def cells(self) -> Ints:
+        """`[S, 1 + C]` positions and levels of the bias columns that occur, ascending."""
+        every = np.column_stack([self.position[self.where], self.context[self.where]])
+        distinct = every[group_rows(every)[1]]
+        return distinct[np.lexsort(distinct.T[::-1])].astype(np.int32)
+
+    @property
+    def longest(self) -> int:
+        """Documents of the longest list."""
+        return int(self.where.sum(axis=1).max(initial=0))
+
     @cached_property
     def query_start(self) -> Longs:
         """`[Q + 1]` first document of each query."""
@@ -167,17 +183,28 @@ class Lists:
         )
 
     def split(self, name: str, *, by: str) -> Lists:
-        """The lists of one split.
+        """The lists of one split; see `is_in`."""
+        return self.select(self.is_in(name, by=by))
+
+    def is_in(self, name: str, *, by: str) -> Bools:
+        """`[L]` which lists are in a split.
 
         Args:
             name: train, validation or test.
             by: `query` (rankers on features: an unseen query tests them) or `session` (rankers
                 with a parameter per pair: an unseen query has no parameter).
         """
-        code = SPLITS.index(name)
-        if by == "query":
-            return self.select(self.query_split[self.list_query] == code)
-        return self.select(self.session_split == code)
+        codes = self.query_split[self.list_query] if by == "query" else self.session_split
+        return np.asarray(codes == SPLITS.index(name))
+
+    @property
+    def n_clicked(self) -> int:
+        """Lists with clicks."""
+        return int((self.clicks.sum(axis=1) > 0).sum())
+
+    def sessions_of(self, name: str, *, by: str) -> int:
+        """Sessions of one split, those without a click included; see `is_in`."""
+        return int(self.sessions[self.is_in(name, by=by)].sum())
 
     def top(self, size: int) -> Lists:
         """The lists without what stands below position `size`."""
@@ -227,16 +254,8 @@ class Lists:
         """
         if names is None:
             return self
-        known = [column.name for column in self.bias]
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise DataError(
-                "a bias column must be part of the lists",
-                got=f"{', '.join(missing)}; the lists have {', '.join(known) or 'none'}",
-                hint=f"run: ultr lists --context {','.join((*known, *missing))}, or leave it out",
-            )
-        at = [known.index(name) for name in names]
-        kept = tuple(self.bias[i] for i in at)
+        kept = choose_columns(self.bias, names)
+        at = [self.bias.index(column) for column in kept]
         chosen = replace(self, context=self.context[:, :, at], bias=kept)
         return chosen.merge_clicks() if merge else chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,43 +16,112 @@ from ultr.data.context import Contexts, read_contexts
 from ultr.data.lists import SPLITS, Bools, Floats, Ints, Lists
 from ultr.errors import DataError
 from ultr.lake import Lake, open_lake
+from ultr.staleness import table_digest
 from ultr.transform import Transform
 
 _PLAIN = ("features", "query_id", "query_split", "doc_id", "weight", "sessions", "session_split")
 """Arrays of `Lists` that hold no index into another one."""
 
 
-def load_lists(lake: str | Path | Lake, *, by_pattern: bool = False) -> Lists:
+def load_lists(
+    lake: str | Path | Lake,
+    *,
+    periods: Collection[str] | None = None,
+    by_pattern: bool = False,
+) -> Lists:
     """Load everything that `ultr lists` wrote, summed over click patterns and periods.
 
     Args:
         lake: the lake, or its folder.
+        periods: those to load; all by default.
         by_pattern: keep sessions with other clicks apart, and other periods.
 
     Raises:
-        DataError: the lake has no lists.
+        DataError: the lake has no lists, or none of a period that was asked for.
 
     Example:
         >>> data = ultr.load_lists("lake")  # doctest: +SKIP
     """
     source = lake if isinstance(lake, Lake) else open_lake(lake)
-    source.require("lists", hint=f"run: ultr lists --lake {source.root}")
-    files = source.files("lists")
-    if any("repeats" in f.keys for f in source.files("candidates")):
-        files += source.files("candidates")  # a split query may have no list in its own bucket
-    buckets = sorted({int(f.keys["bucket"]) for f in files})
-    meta = source.manifest.meta
+    if periods is not None:
+        source = only_periods(source, periods)
+    return load_buckets(source, list_buckets(source), by_pattern=by_pattern)
+
+
+def list_buckets(lake: Lake) -> list[int]:
+    """The buckets that lists stand in.
+
+    Raises:
+        DataError: the lake has no lists.
+    """
+    lake.require("lists", hint=f"run: ultr lists --lake {lake.root}")
+    files = lake.files("lists")
+    if any("repeats" in f.keys for f in lake.files("candidates")):
+        files += lake.files("candidates")  # a split query may have no list in its own bucket
+    return sorted({int(f.keys["bucket"]) for f in files})
+
+
+def load_buckets(
+    lake: Lake,
+    buckets: Sequence[int],
+    *,
+    with_features: bool = True,
+    by_pattern: bool = False,
+    contexts: Contexts | None = None,
+) -> Lists:
+    """Some buckets of lists: whole queries, summed over click patterns and periods.
+
+    Args:
+        lake: the lake.
+        buckets: which.
+        with_features: whether to read feature values; without them F is 0.
+        by_pattern: keep sessions with other clicks apart, and other periods.
+        contexts: of the whole lake, where they have been read already.
+    """
+    meta = lake.manifest.meta
     transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
+    if not with_features:
+        transform = None
     n_features = len(transform.mean) if transform else 0
-    contexts = read_contexts(source)
+    contexts = read_contexts(lake) if contexts is None else contexts
     loaded = [
-        _load_bucket(source, b, n_features=n_features, transform=transform, contexts=contexts)
+        _load_bucket(lake, b, n_features=n_features, transform=transform, contexts=contexts)
         for b in buckets
     ]
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
     whole = _share_rows(_concatenate(list(parts)), period)
     return whole if by_pattern else whole.merge_clicks()
+
+
+def only_periods(lake: Lake, periods: Collection[str]) -> Lake:
+    """The lake with the lists of some periods.
+
+    Raises:
+        DataError: it has none of a period.
+    """
+    known = {f.keys["period"] for f in lake.files("lists")}
+    missing = sorted(set(periods) - known)
+    if missing:
+        raise DataError(
+            "lists are loaded of periods that the lake has",
+            got=f"{lake.root} has none of {', '.join(missing[:5])}",
+            hint=f"choose among {', '.join(sorted(known)[:10])}",
+        )
+    kept = [f for f in lake.files("lists") if f.keys["period"] in periods]
+    tables = {**lake.manifest.tables, "lists": kept}
+    return replace(lake, manifest=replace(lake.manifest, tables=tables))
+
+
+def describe(lake: Lake) -> dict[str, Any]:
+    """What a run keeps of the lake that it was trained on."""
+    return {
+        "root": str(lake.root),
+        "version": lake.manifest.version,
+        "lists": lake.manifest.meta.get("lists"),
+        "tables": {n: table_digest(lake.manifest, n) for n in ("lists", "candidates")},
+        "periods": sorted({f.keys["period"] for f in lake.files("lists")}),
+    }
 
 
 def _share_rows(data: Lists, period: pa.ChunkedArray) -> Lists:
@@ -77,12 +147,15 @@ def _load_bucket(
     lake: Lake, bucket: int, *, n_features: int, transform: Transform | None, contexts: Contexts
 ) -> tuple[Lists, pa.ChunkedArray]:
     """The lists of a bucket, and the period of each of its documents."""
-    candidates = _by_query(lake.read("candidates", bucket=bucket))
+    columns = ["query_id", "doc_id", "row", "period", *(["features"] if n_features else [])]
+    candidates = _by_query(lake.read("candidates", columns=columns, bucket=bucket))
     rows = lake.read("lists", bucket=bucket).combine_chunks()
     query_id, doc_query = np.unique(
         candidates["query_id"].to_numpy().astype(np.int64), return_inverse=True
     )
-    features = _features(candidates["features"], n_features)
+    features = np.zeros((candidates.num_rows, 0), np.float32)
+    if n_features:
+        features = _features(candidates["features"], n_features)
     list_query = np.searchsorted(query_id, rows["query_id"].to_numpy())
     query_split = np.zeros(len(query_id), np.int32)
     query_split[list_query] = _split_codes(rows["query_split"])
@@ -109,11 +182,7 @@ def _load_bucket(
         list_query=list_query[order].astype(np.int32),
         session_split=_split_codes(rows["session_split"])[order],
         transform=transform,
-        lake={
-            "root": str(lake.root),
-            "version": lake.manifest.version,
-            "lists": lake.manifest.meta.get("lists"),
-        },
+        lake=describe(lake),
         by_query=_own(transform, features, doc_query, candidates["period"]),
         context=contexts.codes_of(rows["context"], where)[order],
         bias=contexts.columns,
@@ -126,8 +195,11 @@ def _by_query(candidates: pa.Table) -> pa.Table:
     is_timed = candidates["period"].is_valid()
     if pc.any(is_timed).as_py():
         candidates = candidates.filter(is_timed)
-    keys = [("query_id", "ascending"), ("row", "ascending")]
-    return candidates.take(pc.sort_indices(candidates, sort_keys=keys))
+    query, row = (candidates[name].to_numpy() for name in ("query_id", "row"))
+    is_later = (query[1:] > query[:-1]) | ((query[1:] == query[:-1]) & (row[1:] > row[:-1]))
+    if is_later.all():  # mostly so: no copy of the features
+        return candidates
+    return candidates.take(np.lexsort((row, query)))
 
 
 def _places(row: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -153,7 +225,6 @@ def _own(
 
 def _features(column: pa.ChunkedArray, size: int) -> Floats:
     """`[N, F]` raw values; a document without features is a row of NaN."""
-    out = np.full((len(column), size), np.nan, np.float32)
     values = column.combine_chunks()
     present = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False))
     flat = values.flatten().to_numpy(zero_copy_only=False)
@@ -163,7 +234,11 @@ def _features(column: pa.ChunkedArray, size: int) -> Floats:
             got="rows of another length",
             hint="run ultr features and ultr lists again",
         )
-    out[present] = flat.reshape(int(present.sum()), size)
+    rows = flat.reshape(int(present.sum()), size)
+    if present.all():  # the file's own buffer, where it holds 32-bit floats
+        return rows.astype(np.float32, copy=False)
+    out = np.full((len(column), size), np.nan, np.float32)
+    out[present] = rows
     return out
 
 

@@ -65,8 +65,8 @@ def examination_curve(run: RunLike, data: Lists, *, given: Path | None) -> Curve
         DataError: a file that cannot be read, or lacks positions of the log.
     """
     if given is not None:
-        cells = np.unique(data.position[data.where])[:, None]
-        values = read_propensities(given, cells=cells)
+        position = np.unique(data.position[data.where])
+        values = read_propensities(given, cells=position[:, None])
         return Curve.of(np.arange(1, len(values) + 1), values)
     if run.config.get("settings", {}).get("method") == "naive":
         return None

@@ -164,11 +164,15 @@ def _train(typed: Plan) -> Stage:
     files = [typed.train.propensities] if typed.train.propensities else []
 
     def work() -> Mapping[str, Any]:
-        from ultr.train import train_lake  # noqa: PLC0415
+        from ultr.train import is_finished, train_lake  # noqa: PLC0415
 
         run = _run_folder(typed)
-        # The folder is this job's own and named after its inputs: what is there is a stopped try.
-        result = train_lake(lake=job.lake, run=run, config=typed.train, overwrite=True)
+        # The folder is this job's own and named after its inputs: what is there is a stopped try,
+        # or a finished one that was changed since.
+        again = is_finished(run)
+        result = train_lake(
+            lake=job.lake, run=run, config=typed.train, overwrite=again, resume=not again
+        )
         return {"run": str(run), **result}
 
     return Stage(

@@ -36,6 +36,7 @@ _RANGES: dict[str, Rule] = {
     "sessions_per_batch": _A_COUNT,
     "list_size": (lambda v: v >= 2, "at least 2"),
     "max_weight": (lambda v: v >= 1, "a number from 1"),
+    "strength": (lambda v: 0 <= v <= 1, "from 0 to 1"),
     "averaging": (lambda v: 0 <= v < 1, "from 0 to below 1"),
     "documents_per_batch": _A_COUNT,
     "evaluations": _A_COUNT,
@@ -44,6 +45,7 @@ _RANGES: dict[str, Rule] = {
     "patience": _A_COUNT,
     "batches_per_dispatch": _A_COUNT,
     "memory_limit": _A_COUNT,
+    "checkpoint_seconds": (lambda v: v >= 0, "a number from 0"),
     "seed": (lambda v: 0 <= v < 2**32, "from 0 to below 2^32"),
 }
 
@@ -72,8 +74,10 @@ class TrainConfig:
             on purpose: at equal rates the ranker absorbs the position bias.
         weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
             by held-out clicks.
-        is_refitted: for DLA with a flexible ranker, learn the propensities jointly first, then fit
-            the ranker with them held still (`ultr.train.phases` says why).
+        strength: of DLA's last fit, the share of the learned log propensities that the ranker is
+            corrected by, from 0 (none) to 1; None lets it grow with the effective clicks.
+        is_refitted: for DLA with a flexible ranker, learn the propensities first, then fit the
+            ranker with them held still (`ultr.train.phases` says why).
         propensity_hidden: widths of a network over one-hot positions in place of a free logit for
             each position.
         optimizer: of both towers.
@@ -106,6 +110,7 @@ class TrainConfig:
         memory_limit: bytes that lists and features may take while training; a lake above it is
             trained on in groups of buckets, one loaded while the device works on the other. None is
             half of the machine's memory.
+        checkpoint_seconds: between two checkpoints, at least; changes nothing in the result.
     """
 
     method: Method = "dla"
@@ -118,6 +123,7 @@ class TrainConfig:
     ranker_rate: float | None = None
     propensity_rate: float = 3e-2
     weight_decay: float | None = None
+    strength: float | None = None
     is_refitted: bool = True
     propensity_hidden: tuple[int, ...] | None = None
     optimizer: Literal["adam", "adagrad"] = "adam"
@@ -141,6 +147,7 @@ class TrainConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     batches_per_dispatch: int = 1024
     memory_limit: int | None = None
+    checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Check the ranges.

@@ -12,7 +12,8 @@ from ultr.model import RankerSpec
 from ultr.train.sharding import everywhere
 from ultr.train.step import Arrays
 
-_CHUNK = 65_536
+_CHUNK = 4096
+"""Rows that are transformed at once: few enough to stay in the cache."""
 
 
 def on_device(data: Lists, spec: RankerSpec, weighting: str) -> Arrays:
@@ -82,7 +83,7 @@ def relative_weight(
 
 
 def _features(data: Lists, n: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Transformed features, chunk by chunk: no second copy, and chunks stay in the cache."""
+    """Transformed features, chunk by chunk: there is no second copy."""
     out = np.zeros((n, data.n_features), dtype)
     for begin in range(0, data.n_documents, _CHUNK):
         part = slice(begin, min(begin + _CHUNK, data.n_documents))

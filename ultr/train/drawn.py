@@ -48,6 +48,7 @@ class DrawnSessions:
         arrays = arrays._replace(clicks=arrays.clicks / one, document=jnp.asarray(place))
         self._arrays = everywhere(arrays)
         self._query = data.list_query
+        self.n_queries, self.clicks = len(data.query_id), float(data.clicks.sum(dtype=np.float64))
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
         """The one segment of an epoch, a function of the seed and the epoch alone.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,69 +14,101 @@ from numpy.typing import NDArray
 
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
-from ultr.errors import DataError, UsageError
-from ultr.lake import open_lake
+from ultr.data.load import only_periods
+from ultr.errors import DataError
+from ultr.lake import Lake, open_lake
 from ultr.model import RankerSpec, as_spec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
+from ultr.train.continued import Earlier, open_earlier, settings_of
+from ultr.train.folder import (
+    check_folder,
+    check_same,
+    clear,
+    is_begun,
+    is_finished,
+    read_config,
+    write_json,
+)
+from ultr.train.history import HISTORY, write_history
+from ultr.train.identification import Identification, identify
+from ultr.train.keeper import Keeper, OnEpoch, alone
+from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
 from ultr.train.loop import Fitted
 from ultr.train.phases import train_method
 from ultr.train.presets import with_preset
 from ultr.train.propensities import read_propensities, shown_cells, write_propensities
 from ultr.train.run import Run, open_run, save_params
-from ultr.train.run_files import RUN_FILES
-
-OnEpoch = Callable[[dict[str, Any]], None]
+from ultr.train.splits import split_lists
+from ultr.train.stop import stoppable
 
 
 def fit(
-    data: Lists,
+    data: Lists | LakeLists,
     *,
     run: str | Path,
     config: TrainConfig | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    continue_from: str | Path | None = None,
     on_epoch: OnEpoch = lambda _: None,
     **settings: Any,
 ) -> Run:
     """Fit the ranker and the propensities, and leave a run directory.
 
     Args:
-        data: what `ultr.load_lists` gives.
+        data: what `ultr.load_lists` gives, or a `LakeLists` where that is too large for memory.
         run: the folder to make.
         config: the settings; or give them one by one as keywords.
-        overwrite: replace a finished run in that folder.
+        overwrite: replace a finished or stopped run in that folder.
+        resume: go on with the training in that folder, if there is one that was stopped; settings
+            that are not given are those that it was begun with. The result is that of a training
+            that was not stopped. A finished run is left as it is.
+        continue_from: a finished run on the same features, whose states and settings to begin with.
+            `data` are the periods that it has not read.
         on_epoch: receives the measurements of each epoch.
         **settings: fields of `TrainConfig`, instead of `config`; or a `preset` and what differs.
 
     Raises:
-        DataError: nothing to learn from (no clicks, no features for a ranker on features).
-        UsageError: an unknown setting, or a folder that holds a finished run or something else.
+        DataError: nothing to learn from (no clicks, no features for a ranker on features), or
+            damaged checkpoints.
+        UsageError: an unknown setting, a folder that holds a finished or stopped run or something
+            else, or one to resume that was begun otherwise.
+        StoppedError: Ctrl-C or SIGTERM came; a checkpoint was saved first.
 
     Example:
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
-    settings = with_preset(settings)
-    if "ranker" in settings:
-        settings["ranker"] = as_spec(settings["ranker"])
-    chosen = config if config is not None else from_mapping(TrainConfig, settings, where="ultr.fit")
-    spec, root = chosen.ranker_spec(), Path(run)
+    root = Path(run)
+    chosen, earlier = _chosen(root, config, settings, continue_from, resume=resume)
+    if earlier is not None:
+        earlier.check_settings(chosen.to_json())
+        data = earlier.adopt(data)
+    spec = chosen.ranker_spec()
     data = data.with_bias(chosen.bias)
-    if chosen.list_size is not None:
-        data = data.top(chosen.list_size)
-    if spec.reads == "row":
-        data = data.one_row_per_pair()
+    if earlier is not None:
+        data = earlier.adopt_bias(data)
+    if isinstance(data, LakeLists):
+        check_streamed(chosen)
+    else:
+        data = data if chosen.list_size is None else data.top(chosen.list_size)
+        data = data.one_row_per_pair() if spec.reads == "row" else data
     is_drawn = chosen.sessions_per_batch is not None
-    training, held_out, selected_by = _splits(data, spec, merge=not is_drawn)
-    sessions = int(data.split("train", by=selected_by).sessions.sum())
+    training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
+    sessions = data.sessions_of("train", by=selected_by)
+    # Above memory_limit, what a part of the lake says of the whole.
+    seen = data if isinstance(data, Lists) else data.sample()
+    identified = identify(seen, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
+    if earlier is not None:
+        n_positions = max(n_positions, earlier.n_positions)
     log_propensity = None
     if chosen.propensities is not None:
         shown = shown_cells(training, held_out)
         given = read_propensities(chosen.propensities, cells=shown, bias=data.bias)
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
-    _claim(root, overwrite=overwrite)
-    _write_json(root / "config.json", {
+    about = {
         "settings": chosen.to_json(),
         "reads": spec.reads,
         "n_features": data.n_features,
@@ -88,32 +117,75 @@ def fit(
         "bias": [dataclasses.asdict(column) for column in data.bias],
         "selected_by": selected_by,
         "predicts_probability": False,
+        "continued_from": None if earlier is None else str(earlier.root),
         "lake": data.lake,
-    })  # fmt: skip
-    with (root / "metrics.jsonl").open("w", encoding="utf-8") as log:
-
-        def record(line: dict[str, Any]) -> None:
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            on_epoch(line)
-
-        fitted = train_method(
-            training,
-            held_out,
-            config=chosen,
-            n_documents=1 + int(data.doc_row.max(initial=-1)),
-            sessions=sessions,
-            log_propensity=log_propensity,
-            on_epoch=record,
+    }
+    check_folder(root, overwrite=overwrite, resume=resume)
+    goes_on = resume and is_begun(root)
+    if goes_on:
+        check_same(root, about)
+        if is_finished(root):
+            return open_run(root, ranker=spec)
+    with alone(root), stoppable() as stop:
+        if not goes_on:
+            clear(root)
+            write_json(root / "config.json", about)
+        with Keeper(
+            root,
+            every_s=chosen.checkpoint_seconds,
+            on_epoch=on_epoch,
+            stop=stop,
+            earlier=None if earlier is None else earlier.root,
+        ) as keeper:
+            fitted = train_method(
+                training,
+                held_out,
+                config=chosen,
+                n_documents=data.n_rows,
+                n_positions=n_positions,
+                sessions=sessions,
+                log_propensity=log_propensity,
+                keeper=keeper,
+            )
+            keeper.finish()
+        cells = shown_cells(training)
+        _save(
+            root, fitted, data=data, spec=spec, cells=cells, earlier=earlier, identified=identified
         )
-    _save(root, fitted, data=data, spec=spec, cells=shown_cells(training))
     return open_run(root, ranker=spec)
 
 
+def _chosen(
+    root: Path,
+    config: TrainConfig | None,
+    settings: dict[str, Any],
+    continue_from: str | Path | None,
+    *,
+    resume: bool,
+) -> tuple[TrainConfig, Earlier | None]:
+    """The settings, and the run to continue: given, or those of the run that is resumed."""
+    settings = with_preset(settings)
+    if "ranker" in settings:
+        settings["ranker"] = as_spec(settings["ranker"])
+    ranker = settings.get("ranker") if config is None else config.ranker
+    earlier = _earlier(root, continue_from, resume=resume, ranker=ranker)
+    if config is not None:
+        return config, earlier
+    begun = settings_of(root) if resume else {}
+    known = begun or ({} if earlier is None else earlier.config["settings"])
+    return from_mapping(TrainConfig, known | settings, where="ultr.fit"), earlier
+
+
 def train_lake(
-    *, lake: Path, run: Path, config: TrainConfig, overwrite: bool = False,
+    *,
+    lake: Path,
+    run: Path,
+    config: TrainConfig,
+    overwrite: bool = False,
+    resume: bool = False,
+    continue_from: Path | None = None,
     on_epoch: OnEpoch = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Train on a lake: what `ultr train` calls.
 
     Args:
@@ -121,14 +193,17 @@ def train_lake(
         run: as in `fit`.
         config: the settings.
         overwrite: as in `fit`.
+        resume: as in `fit`.
+        continue_from: a finished run; of the lake, only the periods that it has not read are.
         on_epoch: as in `fit`.
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
-        sessions_per_second propensities`.
+        sessions_per_second propensities identification strength`.
 
     Raises:
-        DataError: the lake has no lists, or they are older than what they were made from.
+        DataError: the lake has no lists, or they are older than what they were made from, or it has
+            no new periods; and as `fit`.
     """
     source = open_lake(lake)
     # Judgments are for evaluation and change nothing here.
@@ -139,98 +214,70 @@ def train_lake(
             got=f"{' and '.join(changed)} of {lake} changed since",
             hint=f"run: ultr lists --lake {lake}",
         )
-    data = load_lists(source, by_pattern=config.sessions_per_batch is not None)
-    return fit(data, run=run, config=config, overwrite=overwrite, on_epoch=on_epoch).summary
+    earlier = _earlier(run, continue_from, resume=resume, ranker=config.ranker)
+    if earlier is not None:
+        source = only_periods(source, earlier.new_periods(_periods(source)))
+    data = LakeLists(source, limit=config.memory_limit or default_memory_limit())
+    fitted = fit(
+        load_lists(source, by_pattern=config.sessions_per_batch is not None)
+        if data.fits_in_memory
+        else data,
+        run=run,
+        config=config,
+        overwrite=overwrite,
+        resume=resume,
+        continue_from=continue_from,
+        on_epoch=on_epoch,
+    )
+    return fitted.summary
 
 
-def _splits(data: Lists, spec: RankerSpec, *, merge: bool) -> tuple[Lists, Lists, str]:
-    """Training lists, held-out lists, and by what they were split."""
-    if spec.reads == "features" and data.transform is None:
-        raise DataError(
-            "a ranker on features needs features",
-            got="a lake without any",
-            hint="add them with ultr features --from FILE and run ultr lists again, "
-            "or train with --ranker table",
-        )
-    # Lists without clicks contribute nothing to any of these objectives.
-    clicked = data.select(data.clicks.sum(axis=1) > 0)
-    if not clicked.n_lists:
-        raise DataError(
-            "training needs clicks",
-            got=f"{data.n_lists:,} lists without a click",
-            hint="check the click column of the mapping, or ingest more of the log",
-        )
-    by = "query" if spec.reads == "features" else "session"
-    training, held_out = clicked.split("train", by=by), clicked.split("validation", by=by)
-    if by == "query" and not (training.n_lists and held_out.n_lists):
-        # A log of a few queries: held-out sessions of known queries are better than nothing.
-        by = "session"
-        training, held_out = clicked.split("train", by=by), clicked.split("validation", by=by)
-    if not (training.n_lists and held_out.n_lists):
-        raise DataError(
-            "training needs clicked sessions in the training and in the validation split",
-            got=f"{training.n_lists} and {held_out.n_lists} lists",
-            hint="ingest more of the log",
-        )
-    if by == "query" and merge:
-        training, held_out = _whole_queries(training), _whole_queries(held_out)
-    return training, held_out, by
+def _periods(lake: Lake) -> set[str]:
+    lake.require("lists", hint=f"run: ultr lists --lake {lake.root}")
+    return {f.keys["period"] for f in lake.files("lists")}
 
 
-def _whole_queries(data: Lists) -> Lists:
-    """Lists that differ only in the split of their sessions become one."""
-    unsplit = np.zeros_like(data.session_split)
-    return dataclasses.replace(data, session_split=unsplit).merge_clicks()
-
-
-def _claim(root: Path, *, overwrite: bool) -> None:
-    """Make the run's folder; never overwrite a finished run or a foreign folder unasked."""
-    if (root / "summary.json").exists() and not overwrite:
-        raise UsageError(
-            "a finished run is not overwritten",
-            got=f"{root} holds one",
-            hint="choose another --run, or say --overwrite",
-        )
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # a file stands there, or above it, or the disk is not ours
-        raise UsageError(
-            "--run needs a folder that can be made",
-            got=f"{root}: {error.strerror}",
-            hint="choose another --run",
-        ) from error
-    if any(root.iterdir()) and not (root / "config.json").exists():
-        raise UsageError(
-            "--run needs a new or empty folder",
-            got=f"{root} holds something else",
-            hint="choose another --run",
-        )
-    # The mark of a finished run goes first: a job killed from here on leaves an unfinished run.
-    (root / "summary.json").unlink(missing_ok=True)
-    for name in RUN_FILES:
-        if name not in ("checkpoint", "config.json"):  # what says that the folder is a run's
-            (root / name).unlink(missing_ok=True)
-    shutil.rmtree(root / "checkpoint", ignore_errors=True)
+def _earlier(
+    root: Path, continue_from: str | Path | None, *, resume: bool, ranker: object
+) -> Earlier | None:
+    """The run to continue: the one given, or that with which a resumed training was begun."""
+    if continue_from is None and resume and is_begun(root):
+        continue_from = read_config(root).get("continued_from")
+    return None if continue_from is None else open_earlier(Path(continue_from), ranker=ranker)
 
 
 def _save(
-    root: Path, fitted: Fitted, *, data: Lists, spec: RankerSpec, cells: NDArray[Any]
+    root: Path,
+    fitted: Fitted,
+    *,
+    data: Lists | LakeLists,
+    spec: RankerSpec,
+    cells: NDArray[np.integer[Any]],
+    earlier: Earlier | None,
+    identified: Identification,
 ) -> None:
     logits = fitted.log_propensity
     save_params(root, fitted.params.ranker, logits)
+    history = None
+    if earlier is not None:
+        cells, history = earlier.cells_with(cells, data.bias), earlier.history
     path = root / "propensities.parquet"
     table = np.asarray(logits, np.float64)
-    propensity = write_propensities(path, table, cells=cells, bias=data.bias)
-    if spec.reads == "row":
+    propensity = write_propensities(
+        path, table, cells=cells, bias=data.bias, identification=identified.state
+    )
+    periods = data.lake.get("periods", ["all"])
+    write_history(root / HISTORY, pq.read_table(path), periods=periods, earlier=history)
+    if isinstance(data, Lists) and spec.reads == "row":
         # Documents that split queries repeat share the row of their first place, and come last.
         own = data.doc_row == np.arange(data.n_documents)
         pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}
         pq.write_table(pa.table(pairs), root / "documents.parquet")
     elif data.transform is not None:
-        _write_json(root / "transform.json", data.transform.to_json())
-    _write_json(root / "lake.json", data.lake)
+        write_json(root / "transform.json", data.transform.to_json())
+    write_json(root / "lake.json", data.lake)
     # Last, since it marks the run as finished.
-    _write_json(root / "summary.json", {
+    write_json(root / "summary.json", {
         "sessions": fitted.sessions,
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,
@@ -239,10 +286,6 @@ def _save(
         "compile_seconds": fitted.compile_seconds,
         "sessions_per_second": fitted.sessions * fitted.epochs / max(fitted.steps_seconds, 1e-9),
         "propensities": propensity,
+        "identification": identified.to_json(),
+        "strength": fitted.strength,
     })  # fmt: skip
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    temporary.replace(path)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +13,18 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from ultr.data import Lists
-from ultr.errors import DataError
 from ultr.model import BiasModel
+from ultr.train.checkpoint import restore
 from ultr.train.config import TrainConfig
+from ultr.train.course import Course, Kept, not_finite
 from ultr.train.drawn import DrawnSessions
-from ultr.train.source import InMemory, Source
+from ultr.train.keeper import Training
+from ultr.train.source import Source
+from ultr.train.splits import TrainingSet
 from ultr.train.start import start
-from ultr.train.step import Model, State, Towers, click_nll, run_epoch
+from ultr.train.step import Model, Towers, click_nll, run_epoch
+from ultr.train.stream import open_source
+from ultr.train.warm import warm_start
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +44,7 @@ class Fitted:
         compile_seconds: of the first epoch and the first evaluation, over what a later one takes.
         steps_seconds: wall time of the epochs alone, compilation left out.
         sessions: sessions one epoch passes over.
+        strength: share of the log propensities that the ranker was corrected by.
     """
 
     model: Model
@@ -53,6 +57,7 @@ class Fitted:
     compile_seconds: float
     steps_seconds: float
     sessions: int
+    strength: float = 1.0
 
     @property
     def log_propensity(self) -> jax.Array:
@@ -61,24 +66,18 @@ class Fitted:
         return model.table()
 
 
-class _Best(NamedTuple):
-    click_nll: float
-    evaluation: int
-    params: Towers
-    nll: Floats
-
-
 def train(
-    data: Lists,
-    held_out: Lists,
+    data: TrainingSet,
+    held_out: TrainingSet,
     *,
     config: TrainConfig,
     n_documents: int,
     sessions: int,
     decay: float | None = None,
+    n_positions: int,
     log_propensity: jax.Array | None,
     is_frozen: bool,
-    on_epoch: Callable[[dict[str, Any]], None],
+    keeper: Training,
 ) -> Fitted:
     """Fit ranker and propensity model; keep the best state by held-out click likelihood.
 
@@ -90,15 +89,16 @@ def train(
         sessions: that the training split stands for, those without a click included: they
             contribute nothing to these objectives and are left out of `data`, exactly.
         decay: weight decay of the ranker; the first of the configuration's by default.
+        n_positions: P, positions that the propensity model is to know.
         log_propensity: `[P, *levels]` log propensities to start from; all alike by default.
         is_frozen: hold the propensities still.
-        on_epoch: receives one line of measurements per evaluation.
+        keeper: where the training goes on from, and what it tells and keeps.
 
     Raises:
         DataError: a loss that is not a number, naming the step.
+        StoppedError: someone asked for it; a checkpoint was saved.
     """
     began = time.perf_counter()
-    n_positions = max(data.max_position, held_out.max_position)
     shape = (n_positions, *(len(column.levels) for column in data.bias))
     model, state = start(
         n_features=data.n_features,
@@ -110,97 +110,136 @@ def train(
         is_frozen=is_frozen,
     )
     spec = config.ranker_spec()
-    kind = InMemory if config.sessions_per_batch is None else DrawnSessions
-    source: Source = kind(data, spec=spec, config=config)
-    held = InMemory(held_out, spec=spec, config=config)
+    held = open_source(held_out, spec=spec, config=config)
+    if config.sessions_per_batch is not None and isinstance(data, Lists):
+        source: Source = DrawnSessions(data, spec=spec, config=config)
+    else:
+        source = open_source(data, spec=spec, config=config)
     sessions = config.drawn_sessions or sessions
-    passes = max(1, math.ceil(config.evaluation_steps / source.batches))
-    first = 0  # evaluation from which on a state may be selected
-    best = _Best(math.inf, 0, state.params, np.zeros(0))
-    took: list[tuple[float, float]] = []
-    for evaluation in range(1, config.evaluations + 1):
-        if first and evaluation > max(best.evaluation, first) + config.patience:
-            break
+    loop = _Loop(model, source, held, config, sessions, keeper, began)
+    # A copy: the first step donates the state's buffers.
+    kept = Kept(state, jax.tree.map(jnp.copy, state.params), np.zeros(held.n_queries))
+    saved = keeper.load()
+    if saved is None:
+        state = warm_start(state, keeper.earlier(), is_frozen=is_frozen)
+        return loop.run(kept._replace(state=state), Course())
+    return loop.run(restore(kept, saved.arrays), Course(**saved.notes["course"]))
+
+
+@dataclass
+class _Loop:
+    model: Model
+    source: Source
+    held: Source
+    config: TrainConfig
+    sessions: int
+    keeper: Training
+    began: float
+
+    def run(self, kept: Kept, course: Course) -> Fitted:
+        """Alternate between passing over the data and evaluating, until nothing gets better."""
+        while not (course.is_finished or self._is_over(course)):
+            kept = self._pass_over(kept, course)
+            kept = self._evaluate(kept, course)
+            if self.keeper.is_due and not self._is_over(course):
+                self._save(kept, course)
+        if not course.is_finished:
+            course.is_finished = True
+            self._save(kept, course)
+        return self._fitted(kept, course)
+
+    @property
+    def passes(self) -> int:
+        """Epochs between two evaluations."""
+        return max(1, math.ceil(self.config.evaluation_steps / self.source.batches))
+
+    def _is_over(self, course: Course) -> bool:
+        if course.evaluation > self.config.evaluations:
+            return True
+        waits_since = max(course.best_evaluation, course.first)
+        return bool(course.first) and course.evaluation > waits_since + self.config.patience
+
+    def _pass_over(self, kept: Kept, course: Course) -> Kept:
+        """The epochs up to the next evaluation, or what is left of them."""
+        while course.epoch <= course.evaluation * self.passes:
+            before = time.perf_counter()
+            running = None  # one segment: the device works on it while the next is made ready
+            for arrays, plan, _ in self.source.segments(epoch=course.epoch, first=course.segment):
+                state, measured = run_epoch(self.model, kept.state, arrays, plan)
+                kept = kept._replace(state=state)
+                if running is not None:
+                    course.add(running)
+                running = measured
+                course.segment += 1
+                if self.keeper.is_due:
+                    course.add(running)
+                    running = None
+                    course.interval_s += time.perf_counter() - before
+                    self._save(kept, course)
+                    before = time.perf_counter()
+            if running is not None:
+                course.add(running)
+            course.interval_s += time.perf_counter() - before
+            course.next_epoch()
+        return kept
+
+    def _evaluate(self, kept: Kept, course: Course) -> Kept:
+        """Held-out clicks: tell of them, and keep the state if it is the best."""
         before = time.perf_counter()
-        for epoch in range((evaluation - 1) * passes + 1, evaluation * passes + 1):
-            state, measured = _epoch(model, state, source, epoch=epoch)
-        middle = time.perf_counter()
-        kept = state.averaged if config.averaging else state.params
-        nll = _query_nll(model, kept, held)
-        took.append((middle - before, time.perf_counter() - middle))
-        line = _summary(measured, epoch=epoch, held_out_nll=float(nll.sum() / held.clicks))
-        _check_finite(line, measured, epoch=epoch)
-        sessions_per_second = passes * sessions / took[-1][0]
-        line["total_steps"] = int(state.step)
-        on_epoch({**line, "seconds": took[-1][0], "sessions_per_second": sessions_per_second})
-        if state.step >= config.first_step or evaluation == config.evaluations:
-            first = first or evaluation
-        if first and line["click_nll_listwise"] < best.click_nll:
+        params = kept.state.averaged if self.config.averaging else kept.state.params
+        nll = _query_nll(self.model, params, self.held)
+        click_nll_listwise = float(nll.sum() / self.held.clicks)
+        evaluation_s = time.perf_counter() - before
+        self._tell(course, click_nll_listwise, total_steps=int(kept.state.step))
+        is_last = course.evaluation == self.config.evaluations
+        if kept.state.step >= self.config.first_step or is_last:
+            course.first = course.first or course.evaluation
+        if course.first and click_nll_listwise < course.best_click_nll:
+            course.best_evaluation, course.best_click_nll = course.evaluation, click_nll_listwise
             # A copy: the next epoch donates this state's buffers.
-            copied = jax.tree.map(jnp.copy, kept)
-            best = _Best(line["click_nll_listwise"], evaluation, copied, nll)
-    usual = np.median(np.asarray(took[1:] or took), axis=0)
-    return Fitted(
-        model=model,
-        params=best.params,
-        best_epoch=best.evaluation * passes,
-        epochs=len(took) * passes,
-        click_nll_listwise=best.click_nll,
-        query_nll=best.nll,
-        seconds=time.perf_counter() - began,
-        compile_seconds=float(max(0.0, sum(took[0]) - usual.sum())) if len(took) > 1 else 0.0,
-        steps_seconds=float(usual[0]) * len(took),
-        sessions=sessions,
-    )
+            kept = kept._replace(best=jax.tree.map(jnp.copy, params), best_nll=nll)
+        course.next_evaluation(evaluation_s=evaluation_s)
+        return kept
+
+    def _tell(self, course: Course, click_nll_listwise: float, *, total_steps: int) -> None:
+        measured, epoch = course.measurements(), course.epoch - 1
+        if not math.isfinite(click_nll_listwise):
+            raise not_finite(f"the evaluation after epoch {epoch}")
+        documents, seconds = measured.pop("documents"), max(course.interval_s, 1e-9)
+        self.keeper.record({
+            "epoch": epoch,
+            "click_nll_listwise": click_nll_listwise,
+            **measured,
+            "total_steps": total_steps,
+            "seconds": course.interval_s,
+            "sessions_per_second": self.passes * self.sessions / seconds,
+            "documents_per_second": documents / seconds,
+        })  # fmt: skip
+
+    def _save(self, kept: Kept, course: Course) -> None:
+        own_s = time.perf_counter() - self.began
+        self.keeper.save(kept, course.to_json() | {"seconds": course.seconds + own_s})
+
+    def _fitted(self, kept: Kept, course: Course) -> Fitted:
+        done = len(course.took)
+        return Fitted(
+            model=self.model,
+            params=kept.best,
+            best_epoch=course.best_evaluation * self.passes,
+            epochs=done * self.passes,
+            click_nll_listwise=course.best_click_nll,
+            query_nll=kept.best_nll,
+            seconds=course.seconds + time.perf_counter() - self.began,
+            compile_seconds=course.compile_s(),
+            steps_seconds=course.usual_s()[0] * done,
+            sessions=self.sessions,
+        )
 
 
-def _epoch(
-    model: Model, state: State, source: Source, *, epoch: int
-) -> tuple[State, dict[str, Floats]]:
-    """One pass over the source; the measurements of its batches, `[B]` each."""
-    parts = []
-    for arrays, plan, _ in source.segments(epoch=epoch):
-        state, measured = run_epoch(model, state, arrays, plan)
-        parts.append({k: np.asarray(v, np.float64) for k, v in measured.items()})
-    return state, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-
-
-def _query_nll(model: Model, params: Towers, held: InMemory) -> Floats:
+def _query_nll(model: Model, params: Towers, held: Source) -> Floats:
     """`[Q]` listwise NLL, summed over the clicks of each query."""
     total = np.zeros(held.n_queries)
     for arrays, plan, query in held.segments(epoch=0):
         nll = np.asarray(click_nll(model, params, arrays, plan), np.float64)
         total += np.bincount(query[query >= 0], nll[query >= 0], minlength=held.n_queries)
     return total
-
-
-def _summary(m: dict[str, Floats], *, epoch: int, held_out_nll: float) -> dict[str, Any]:
-    steps = max(1, int((m["clicks"] > 0).sum()))
-    weight = m["rank_weight"].sum()
-    return {
-        "epoch": epoch,
-        "rank_loss": _ratio(m["rank"].sum(), weight),
-        "propensity_loss": _ratio(m["propensity"].sum(), m["propensity_weight"].sum()),
-        "click_nll_listwise": held_out_nll,
-        "clipped_share": _ratio(m["clipped"].sum(), m["clicks"].sum()),
-        "effective_sample_size": _ratio(weight**2, m["rank_weight_sq"].sum()),
-        "gradient_norm_ranker": float(m["gradient_norm_ranker"].sum()) / steps,
-        "gradient_norm_propensity": float(m["gradient_norm_propensity"].sum()) / steps,
-        "steps": steps,
-    }
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator / denominator) if denominator else 0.0
-
-
-def _check_finite(line: dict[str, Any], measured: dict[str, Floats], *, epoch: int) -> None:
-    if math.isfinite(line["click_nll_listwise"]) and math.isfinite(line["rank_loss"]):
-        return
-    bad = np.flatnonzero(~np.isfinite(measured["rank"]))
-    where = f"step {int(bad[0]) + 1} of epoch {epoch}" if len(bad) else f"epoch {epoch}"
-    raise DataError(
-        "the loss must stay a finite number",
-        got=f"NaN or infinity at {where}",
-        hint="lower ranker_rate (--set ranker_rate=0.001), or look for wild feature values",
-    )

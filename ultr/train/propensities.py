@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.data.context import BiasColumn
-from ultr.data.lists import group_rows
 from ultr.errors import DataError
+from ultr.train.part import Part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -24,12 +24,9 @@ _HINT = "give a Parquet file with position and propensity, or a truth.json of ul
 _Key = tuple[int | str, ...]
 
 
-def shown_cells(*parts: Lists) -> Ints:
+def shown_cells(*parts: Lists | Part) -> Ints:
     """`[S, 1 + C]` position and levels of the bias columns that occur, ascending."""
-    cells = [np.column_stack([p.position[p.where], p.context[p.where]]) for p in parts]
-    every = np.concatenate(cells)
-    distinct = every[group_rows(every)[1]]
-    return distinct[np.lexsort(distinct.T[::-1])]
+    return np.unique(np.concatenate([p.cells for p in parts]), axis=0)
 
 
 def read_propensities(path: Path, *, cells: Ints, bias: Sequence[BiasColumn] = ()) -> Floats:
@@ -59,6 +56,7 @@ def write_propensities(
     *,
     cells: Ints,
     bias: Sequence[BiasColumn] = (),
+    identification: str,
 ) -> dict[str, float]:
     """Write `position, propensity` and the bias columns, relative to the reference.
 
@@ -71,6 +69,7 @@ def write_propensities(
         cells: `[S, 1 + C]` position and levels that training saw, ascending; of others nothing is
             known.
         bias: the bias columns.
+        identification: the state of `ultr.train.identification`, for the file's metadata.
 
     Returns:
         Position -> propensity at the first levels of all columns, as written.
@@ -84,7 +83,8 @@ def write_propensities(
     }
     for c, column in enumerate(bias, start=1):
         columns[column.name] = pa.array(column.levels, pa.string()).take(pa.array(cells[:, c]))
-    pq.write_table(pa.table(columns), path)
+    table = pa.table(columns)
+    pq.write_table(table.replace_schema_metadata({"identification": identification}), path)
     usual = (cells[:, 1:] == 0).all(axis=1)
     pairs = zip(cells[usual, 0], propensity[usual], strict=True)
     return {str(k): round(float(p), 6) for k, p in pairs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,6 +20,7 @@ from ultr.data import Lists
 from ultr.data.context import BiasColumn, translated
 from ultr.errors import DataError
 from ultr.model import PositionBias
+from ultr.train.arrays import load_arrays, named, save_arrays
 from ultr.train.run_files import check_checkpoint, read_run_files, read_run_table, seal_checkpoint
 from ultr.train.step import list_scores, scores_lists
 from ultr.transform import Transform, as_groups, as_matrix
@@ -164,16 +166,17 @@ class Run:
         return at, pairs[at] == wanted
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
-        """Both towers on a lake's lists.
+        """Both towers on a lake's lists; together they explain its clicks.
 
         Returns:
-            Ranker scores f and propensity logits g, both `[L, K]`.
+            Ranker scores f and propensity logits g, both `[L, K]`. Where the ranker was corrected
+            by a share of the log propensities, g is that share.
         """
         propensity: Any = self.propensity
         f = np.where(data.where, self._list_scores(data), 0.0).astype(np.float32)
         context = translated(data, self.bias)
         g = propensity(jnp.asarray(data.position), jnp.asarray(np.maximum(context, 0)))
-        return f, np.asarray(g, np.float32)
+        return f, np.asarray(g, np.float32) * np.float32(self.summary.get("strength", 1.0))
 
     def knows_context(self, data: Lists) -> NDArray[np.bool_]:
         """`[L, K]` whether training saw levels like those of an impression.
@@ -250,11 +253,9 @@ def save_params(root: Path, ranker: Any, log_propensity: jax.Array) -> None:
         ranker: its parameters.
         log_propensity: `[P, *levels]`, whatever model it was made by.
     """
-    import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import, only needed at the end
-
     tree = {"ranker": nnx.to_pure_dict(ranker), "propensity": {"logits": log_propensity}}
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save((root / "checkpoint").absolute(), tree, force=True)
+    shutil.rmtree(root / "checkpoint", ignore_errors=True)
+    save_arrays(root / "checkpoint", tree)
     seal_checkpoint(root)
 
 
@@ -272,8 +273,6 @@ def open_run(path: str | Path, *, ranker: object = None) -> Run:
     Example:
         >>> run = ultr.open_run("runs/dla")  # doctest: +SKIP
     """
-    import orbax.checkpoint as ocp  # noqa: PLC0415  a second to import
-
     root = Path(path)
     files = read_run_files(root, ranker=ranker)
     check_checkpoint(root)
@@ -287,8 +286,10 @@ def open_run(path: str | Path, *, ranker: object = None) -> Run:
     towers: dict[str, nnx.Module] = {"ranker": module, "propensity": propensity}
     template = {name: nnx.to_pure_dict(nnx.state(m)) for name, m in towers.items()}
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            tree = checkpointer.restore((root / "checkpoint").absolute(), template)
+        tree = jax.tree.map(jnp.asarray, load_arrays(root / "checkpoint"))
+        wanted, found = ({k: v.shape for k, v in named(t).items()} for t in (template, tree))
+        if found != wanted:
+            raise ValueError(f"arrays {found}, and config.json says {wanted}")
     except Exception as error:  # Orbax raises many kinds for a damaged folder
         raise DataError(
             "the run's checkpoint must be whole",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ultr.data.context import BiasColumn
 from ultr.errors import DataError, UsageError
 from ultr.model import as_spec
 from ultr.train.config import TrainConfig
+from ultr.train.seal import broken_files, write_seal
 from ultr.transform import Transform
 
 RUN_FILES = (
@@ -28,13 +28,16 @@ RUN_FILES = (
     "lake.json",
     "metrics.jsonl",
     "propensities.parquet",
+    "propensities_by_period.parquet",
     "residuals.parquet",
     "summary.json",
+    "training",
     "transform.json",
 )
 """What training and evaluation leave in a run's folder."""
 
 _SEAL = "checkpoint.json"
+_SEALED = ("checkpoint",)
 _SIZES = ("n_features", "n_documents", "n_positions")
 
 
@@ -124,36 +127,23 @@ def read_run_table(root: Path, name: str) -> pa.Table:
 
 def seal_checkpoint(root: Path) -> None:
     """Write down what the files of the checkpoint are, for `check_checkpoint`."""
-    (root / _SEAL).write_text(json.dumps(_checksums(root), indent=1), encoding="utf-8")
+    write_seal(root / _SEAL, _SEALED)
 
 
 def check_checkpoint(root: Path) -> None:
     """Check that the checkpoint is what was written.
 
-    Orbax would print tracebacks of its threads for some kinds of damage, and take others for data.
-
     Raises:
         DataError: files are gone or changed.
     """
     with _whole(root / _SEAL):
-        written, found = _read_object(root / _SEAL), _checksums(root)
-    wrong = sorted(n for n in written.keys() | found.keys() if written.get(n) != found.get(n))
+        wrong = broken_files(root / _SEAL, _SEALED)
     if wrong:
         raise DataError(
             "the run's checkpoint must be whole",
             got=f"{len(wrong)} files of {root} are gone or not as written, first {wrong[0]}",
             hint="train again, or restore the folder from a backup",
         )
-
-
-def _checksums(root: Path) -> dict[str, str]:
-    """File -> digest of its bytes."""
-    found = {}
-    for path in sorted(p for p in (root / "checkpoint").rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found[path.relative_to(root).as_posix()] = digest
-    return found
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -37,14 +37,31 @@ class Segment(NamedTuple):
 
 
 class Source(Protocol):
-    """Where a training gets its batches from."""
+    """Gives the batches of a training or of an evaluation."""
 
     @property
     def batches(self) -> int:
-        """Batches of an epoch, at most."""
+        """Batches of an epoch, about."""
+        ...
+
+    @property
+    def n_queries(self) -> int:
+        """Q."""
+        ...
+
+    @property
+    def clicks(self) -> float:
+        """Clicks of an epoch, weighted."""
+        ...
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
-        """The segments of an epoch from `first` on."""
+        """The segments of an epoch, a function of the seed and the epoch alone.
+
+        Args:
+            epoch: from 1; 0 is the order of evaluation.
+            first: segment to begin with, where an epoch is taken up again.
+        """
+        ...
 
 
 class InMemory:
@@ -71,12 +88,7 @@ class InMemory:
         self.clicks = float(arrays.clicks.sum(dtype=np.float64))
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
-        """The segments of an epoch, a function of the seed and the epoch alone.
-
-        Args:
-            epoch: from 1; 0 is the order of evaluation.
-            first: segment to begin with, where an epoch is taken up again.
-        """
+        """See `Source`."""
         # The next plan is made while the device works on this one.
         return ahead(self._segments(epoch, first), depth=0)
 

@@ -123,14 +123,16 @@ def gather(arrays: Arrays, plan: Plan) -> Batch:
     return shared(batch)
 
 
-def logits(model: Model, params: Towers, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+def logits(
+    graphs: Towers, params: Towers, batch: Batch, *, compute_dtype: str = "float32"
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Scores f `[L, K]`, propensity logits g `[L, K]`, and g at the reference, `[L, 1]` or `[]`.
 
     Each document is scored once and gathered by every list that shows it.
     """
-    weights, inputs = _in_dtype((params.ranker, batch.inputs), model.compute_dtype)
-    ranker = nnx.merge(model.graphs.ranker, weights)
-    propensity = nnx.merge(model.graphs.propensity, params.propensity)
+    weights, inputs = _in_dtype((params.ranker, batch.inputs), compute_dtype)
+    ranker = nnx.merge(graphs.ranker, weights)
+    propensity = nnx.merge(graphs.propensity, params.propensity)
     at = jnp.where(batch.where, batch.document, 0)
     if scores_lists(ranker):
         scores = list_scores(ranker, inputs[at], batch.where)
@@ -171,7 +173,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     decay = model.sum_decay
 
     def loss(params: Towers) -> tuple[jax.Array, Terms]:
-        f, g, reference = logits(model, params, batch)
+        f, g, reference = logits(model.graphs, params, batch, compute_dtype=model.compute_dtype)
         terms = model.objective(
             f, batch.clicks, logits=g, reference=reference, position=batch.position,
             where=batch.where,
@@ -211,6 +213,7 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     new = jax.tree.map(lambda a, b: jnp.where(is_empty, a, b), state, new)
     measured = {
         **terms._asdict(),
+        "documents": batch.where_document.sum(),
         "gradient_norm_ranker": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.ranker)),
         "gradient_norm_propensity": jnp.where(is_empty, 0.0, optax.tree.norm(gradients.propensity)),
     }
@@ -229,12 +232,18 @@ def run_epoch(
     return _over(one, state, arrays, plan)
 
 
-@partial(jax.jit, static_argnums=0)
 def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
     """`−Σ c log softmax(f + g)` of every list of a plan, `[B, L]`; 0 where padded."""
+    # Trainings that differ in how they learn share one compiled program.
+    return _click_nll(model.graphs, model.compute_dtype, params, arrays, plan)
 
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _click_nll(
+    graphs: Towers, compute_dtype: str, params: Towers, arrays: Arrays, plan: Plan
+) -> jax.Array:
     def one(carry: None, batch: Batch) -> tuple[None, jax.Array]:
-        f, g, _ = logits(model, params, batch)
+        f, g, _ = logits(graphs, params, batch, compute_dtype=compute_dtype)
         nll = -jnp.sum(batch.clicks * log_softmax(f + g, where=batch.where), axis=-1)
         return carry, nll
 

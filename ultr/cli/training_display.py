@@ -1,0 +1,82 @@
+"""Training as people see it: a live table on a terminal, plain lines in a job log."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+Line = dict[str, Any]
+Show = Callable[[Line], None]
+
+_COLUMNS = ("training", "epoch", "held-out NLL", "best", "ranker loss", "effective clicks",
+            "sessions/s", "documents/s")  # fmt: skip
+
+
+@contextlib.contextmanager
+def training_display(*, quiet: bool) -> Iterator[Show]:
+    """Show measurements on standard error.
+
+    Args:
+        quiet: show nothing.
+
+    Yields:
+        A function to call with each line of measurements.
+    """
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _table() as show:
+            yield show
+    else:
+        yield _plain
+
+
+@contextlib.contextmanager
+def _table() -> Iterator[Show]:
+    """One row for each training, the last of which changes."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    rows: dict[str, list[str]] = {}
+    best: dict[str, float] = {}
+
+    def table() -> Table:
+        out = Table(*_COLUMNS, box=None)
+        for row in rows.values():
+            out.add_row(*row)
+        return out
+
+    with Live(table(), console=Console(stderr=True), auto_refresh=False) as live:
+
+        def show(line: Line) -> None:
+            name, nll = training_name(line), line["click_nll_listwise"]
+            best[name] = min(nll, best.get(name, nll))
+            rows[name] = [
+                name, str(line["epoch"]), f"{nll:.5f}", f"{best[name]:.5f}",
+                f"{line['rank_loss']:.5f}", f"{line['effective_sample_size']:,.0f}",
+                f"{line['sessions_per_second']:,.0f}", f"{line['documents_per_second']:,.0f}",
+            ]  # fmt: skip
+            live.update(table(), refresh=True)
+
+        yield show
+
+
+def training_name(line: Line) -> str:
+    """What tells the trainings of one run apart."""
+    return f"{line['phase']}, decay {line['weight_decay']:g}"
+
+
+def _plain(line: Line) -> None:
+    click.echo(
+        f"{training_name(line)}: epoch {line['epoch']:>3}  "
+        f"held-out click NLL {line['click_nll_listwise']:.5f}  "
+        f"ranker loss {line['rank_loss']:.5f}  "
+        f"{line['sessions_per_second']:>12,.0f} sessions/s  "
+        f"{line['documents_per_second']:>12,.0f} documents/s",
+        err=True,
+    )

@@ -1,0 +1,180 @@
+"""Propensities beside what the logging policy knew: a closed-form fit with control covariates.
+
+A ranker misses some of relevance: it is held small, and it sees a document without the others of
+its page. The logging policy knew part of what is missed, so that it goes along with the position,
+and a curve learned beside that ranker alone takes it for examination. Here relevance may also
+depend on an estimate of the logging policy's score s, and on how both scores stand to those of the
+query's other documents: a document at the top beat the others, so that, its own features given,
+the others are worse. Given the policy's score, what is left of the position is chance: the backdoor
+adjustment of UPE (Luo et al., Unconfounded Propensity Estimation for Unbiased Ranking, 2023), by
+covariates instead of a second network.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.data import Lists
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer[Any]]
+
+_DOCUMENTS = 100_000
+"""From which the logging policy is estimated, at most."""
+
+_LISTS = 200_000
+"""To which the curve is fitted, at most: 10⁵ clicks know a propensity to a percent."""
+
+_RIDGE = 10.0
+_PRIOR_CLICKS = 1.0
+"""Weight of the curve and ranker that the fit begins with, in clicks. It also keeps the sum of the
+log propensities, on which the likelihood does not depend, where it was."""
+
+_STEPS = 50
+_CELLS = 3_000_000
+"""Numbers of the design held at once."""
+
+
+def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
+    """`[P, *levels]` log propensities that explain the clicks beside ranker and logging policy.
+
+    Newton's method on the listwise click likelihood, which is concave in the covariates'
+    coefficients and the log propensities.
+
+    Args:
+        data: the training split.
+        score: `[N]` of a ranker trained jointly with the propensities.
+        logits: `[P, *levels]` those propensities, to begin with.
+    """
+    design = covariates(data, score)
+    start = np.concatenate([[1.0], np.zeros(design.shape[1] - 1), logits.ravel()])
+    chosen = np.arange(data.n_lists)
+    if data.n_lists > _LISTS:
+        chosen = np.sort(np.random.default_rng(0).choice(data.n_lists, _LISTS, replace=False))
+    # Where a list's document stands: its cell in the flattened table.
+    at = (np.maximum(data.position - 1, 0), *np.moveaxis(data.context, -1, 0))
+    cell = np.ravel_multi_index(at, logits.shape)
+    found = _newton(_Problem(data, chosen, design, cell, start))[design.shape[1] :]
+    return found.reshape(logits.shape)
+
+
+def covariates(data: Lists, score: Floats) -> Floats:
+    """`[N, 5]` of each document: f, s, s², f·f̄ and s·s̄.
+
+    f is the ranker's score, s the logging policy's in standard deviations, and a bar the mean over
+    the query's shown documents.
+    """
+    s, is_shown = logging_policy(data), _impressions(data) > 0
+    f_mean, s_mean = (_query_mean(data, values, where=is_shown) for values in (score, s))
+    spread = max(float(score.std()), 1e-6)
+    return np.stack([score, s, s**2, score * f_mean / spread, s * s_mean], axis=1)
+
+
+def logging_policy(data: Lists) -> Floats:
+    """`[N]` a linear estimate of the score by which documents were ranked, mean 0, deviation 1.
+
+    Ridge regression of −log position (mean over a document's impressions) on features, both
+    relative to the query's mean, as only the order within a query is seen.
+    """
+    x = data.inputs().astype(np.float64)
+    shown, depth = _impressions(data), -np.log(np.maximum(data.position, 1))
+    y = _impressions(data, values=depth) / np.maximum(shown, 1e-12)
+    y -= _query_mean(data, y, where=shown > 0)
+    kept = np.flatnonzero(shown > 0)
+    if len(kept) > _DOCUMENTS:
+        kept = np.sort(np.random.default_rng(0).choice(kept, _DOCUMENTS, replace=False))
+    mean = np.stack([_query_mean(data, column, where=shown > 0) for column in x.T], axis=1)
+    centred = (x - mean)[kept]
+    gram = centred.T @ centred + _RIDGE * np.eye(x.shape[1])
+    score = x @ np.linalg.solve(gram, centred.T @ y[kept])
+    return (score - score.mean()) / max(float(score.std()), 1e-12)
+
+
+def _impressions(data: Lists, *, values: Floats | None = None) -> Floats:
+    """`[N]` how often each document was shown, or the sum of `values` `[L, K]` over that."""
+    each = np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where].astype(np.float64)
+    if values is not None:
+        each *= values[data.where]
+    return np.bincount(data.document[data.where], each, data.n_documents).astype(np.float64)
+
+
+def _query_mean(
+    data: Lists, values: NDArray[np.floating[Any]], *, where: NDArray[np.bool_]
+) -> Floats:
+    """`[N]` the mean over those documents of a document's query that are in `where` `[N]`."""
+    size = len(data.query_id)
+    total = np.bincount(data.doc_query, np.where(where, values, 0.0), size)
+    return (total / np.maximum(np.bincount(data.doc_query, where, size), 1))[data.doc_query]
+
+
+class _Problem(NamedTuple):
+    """What does not change between Newton's steps.
+
+    Attributes:
+        data: the lists.
+        lists: which of them to use.
+        design: `[N, M]` covariates.
+        cell: `[L, K]` place of a list's documents in the flattened table.
+        start: `[M + P]` what the fit begins with.
+    """
+
+    data: Lists
+    lists: NDArray[np.intp]
+    design: Floats
+    cell: Ints
+    start: Floats
+
+
+def _newton(problem: _Problem) -> Floats:
+    """Minimise the click NLL plus the prior's `½ λ |x − start|²`, halving steps that overshoot."""
+    x = problem.start
+    value, gradient, curvature = _terms(problem, x)
+    for _ in range(_STEPS):
+        step = np.linalg.solve(curvature, gradient)
+        decrease = float(gradient @ step)
+        if decrease < 1e-9 * max(value, 1.0):
+            break
+        size = 1.0
+        while size > 1e-6:
+            tried = x - size * step
+            terms = _terms(problem, tried)
+            if terms[0] <= value - 1e-4 * size * decrease:
+                x, (value, gradient, curvature) = tried, terms
+                break
+            size /= 2
+        else:
+            break
+    return x
+
+
+def _terms(problem: _Problem, x: Floats) -> tuple[float, Floats, Floats]:
+    """Value, gradient and Hessian of what is minimised."""
+    data, lists, design, cell, start = problem
+    m = design.shape[1]
+    value = 0.5 * _PRIOR_CLICKS * float(((x - start) ** 2).sum())
+    gradient, curvature = _PRIOR_CLICKS * (x - start), _PRIOR_CLICKS * np.eye(len(x))
+    size = max(1, _CELLS // (data.where.shape[1] * len(x)))
+    for first in range(0, len(lists), size):
+        at = lists[first : first + size]
+        where = data.where[at]
+        row = np.zeros((*where.shape, len(x)))
+        row[..., :m] = design[data.document[at]]
+        place = m + cell[at]
+        np.put_along_axis(row, place[..., None], 1.0, axis=-1)
+        z = np.where(where, row @ x, -np.inf)
+        z -= z.max(axis=1, keepdims=True)
+        p = np.exp(z)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        clicks = np.where(where, data.clicks[at], 0.0).astype(np.float64)
+        n = clicks.sum(axis=1)
+        value -= float((clicks * np.where(where, z - np.log(total), 0.0)).sum())
+        gradient += ((n[:, None] * p - clicks)[..., None] * row).sum(axis=(0, 1))
+        mean = (p[..., None] * row).sum(axis=1)
+        flat = (np.sqrt(n[:, None] * p)[..., None] * row).reshape(-1, len(x))
+        mean *= np.sqrt(n)[:, None]
+        curvature += flat.T @ flat - mean.T @ mean
+    return value, gradient, curvature

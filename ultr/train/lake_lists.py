@@ -1,0 +1,267 @@
+"""Lists that are larger than memory: read bucket by bucket, a group of them at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.data import Lists
+from ultr.data.context import BiasColumn, choose_columns, read_contexts
+from ultr.data.load import describe, list_buckets
+from ultr.errors import DataError, UsageError
+from ultr.lake import Lake
+from ultr.train.config import TrainConfig
+from ultr.train.part import BucketSizes, Part, Reading, bucket_sizes, select_part
+from ultr.transform import Transform
+
+_COPIES = 6
+"""Times the bytes of a group's features that training takes: two groups on the device, one of which
+is trained on, and one being read, sorted out and transformed."""
+
+_DOCUMENT_BYTES, _LIST_BYTES = 32, 192
+"""Of a document besides its features, and of a list of about ten documents."""
+
+
+def default_memory_limit() -> int:
+    """Half of the machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def check_streamed(config: TrainConfig) -> None:
+    """Check that a training can read its lists bucket by bucket.
+
+    Raises:
+        UsageError: a setting that needs all lists in memory.
+    """
+    needs = {
+        "sessions_per_batch": config.sessions_per_batch is not None,
+        "list_size": config.list_size is not None,
+        "method upe": config.method == "upe",
+    }
+    found = [name for name, is_set in needs.items() if is_set]
+    if found:
+        raise UsageError(
+            f"{' and '.join(found)} needs the lake in memory",
+            got="a lake above memory_limit",
+            hint="raise memory_limit (--set memory_limit=BYTES), or leave the setting out",
+        )
+
+
+@dataclass
+class _Found:
+    """What the pass over all buckets finds of one part."""
+
+    sizes: list[BucketSizes] = field(default_factory=list)
+    query_clicks: list[NDArray[np.float64]] = field(default_factory=list)
+    position_clicks: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    cells: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def add(self, data: Lists) -> None:
+        """Count a bucket."""
+        self.sizes.append(bucket_sizes(data))
+        self.query_clicks.append(data.query_clicks)
+        self.cells.append(data.cells)
+        clicks = data.position_clicks
+        if not len(self.position_clicks):
+            self.position_clicks = np.zeros_like(clicks)
+        self.position_clicks = _as_long(self.position_clicks, clicks)
+        self.position_clicks += _as_long(clicks, self.position_clicks)
+
+
+def _as_long(values: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values with zeros below, for as many positions as the other has."""
+    more = max(0, len(other) - len(values))
+    return np.pad(values, [(0, more), *[(0, 0)] * (values.ndim - 1)])
+
+
+class _Scan(NamedTuple):
+    parts: dict[str, dict[str, _Found]]
+    sessions: dict[str, int]
+    n_lists: int
+    n_clicked: int
+
+
+class LakeLists:
+    """A lake's lists as they stand on disk, for a training that reads them again each epoch.
+
+    Args:
+        lake: the lake.
+        limit: bytes that lists and features may take while training.
+        reading: how lists are read; by default with all bias columns and the lake's transform.
+
+    Raises:
+        DataError: the lake has no lists.
+
+    Example:
+        >>> data = LakeLists(ultr.open_lake("lake"), limit=8 << 30)  # doctest: +SKIP
+        >>> run = ultr.fit(data, run="runs/dla")  # doctest: +SKIP
+    """
+
+    def __init__(self, lake: Lake, *, limit: int, reading: Reading | None = None) -> None:
+        self._lake = lake
+        self._buckets = tuple(list_buckets(lake))
+        self._limit = limit
+        self._reading = reading
+        #: What identifies the lake.
+        self.lake: dict[str, Any] = describe(lake)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How lists are read."""
+        if self._reading is not None:
+            return self._reading
+        meta = self._lake.manifest.meta
+        transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
+        contexts = read_contexts(self._lake)
+        return Reading(contexts, contexts.columns, transform)
+
+    @property
+    def transform(self) -> Transform | None:
+        """How the ranker's input is made; None without features."""
+        return self.reading.transform
+
+    @property
+    def bias(self) -> tuple[BiasColumn, ...]:
+        """The bias columns."""
+        return self.reading.bias
+
+    def read_as(self, reading: Reading) -> LakeLists:
+        """The same lists, read otherwise."""
+        return LakeLists(self._lake, limit=self._limit, reading=reading)
+
+    def with_bias(self, names: Sequence[str] | None) -> LakeLists:
+        """The lists with some of their bias columns; all where `names` is None.
+
+        Raises:
+            DataError: a column that the lists do not have.
+        """
+        if names is None:
+            return self
+        return self.read_as(replace(self.reading, bias=choose_columns(self.bias, names)))
+
+    @property
+    def n_features(self) -> int:
+        """F, 0 without features."""
+        return 0 if self.transform is None else len(self.transform.mean)
+
+    @property
+    def n_documents(self) -> int:
+        """Candidates of the lake."""
+        return self._lake.rows("candidates")
+
+    n_rows = n_documents
+
+    @property
+    def fits_in_memory(self) -> bool:
+        """Whether the whole is within the limit."""
+        return self.bytes_to_train <= self._limit
+
+    @property
+    def bytes_to_train(self) -> int:
+        """What the whole takes in memory, about: one copy on the device, two while it is made."""
+        return _COPIES // 2 * self._bytes(self._buckets)
+
+    @cached_property
+    def group(self) -> int:
+        """Buckets to be in memory together.
+
+        Raises:
+            DataError: not even one is within the limit.
+        """
+        largest = max(_COPIES * self._bytes((bucket,)) for bucket in self._buckets)
+        if largest > self._limit:
+            raise DataError(
+                "two buckets of lists must be within memory_limit, with the copies made of them",
+                got=f"{largest:,} bytes for the largest, memory_limit {self._limit:,}",
+                hint="make smaller ones (ultr lists --buckets B), or raise memory_limit",
+            )
+        return int(self._limit // largest)
+
+    @property
+    def n_lists(self) -> int:
+        """Lists, those without a click included."""
+        return self._scan.n_lists
+
+    @property
+    def n_clicked(self) -> int:
+        """Lists with clicks."""
+        return self._scan.n_clicked
+
+    def sample(self) -> Lists:
+        """The lists of as many buckets as may be in memory together."""
+        return self.reading.read(self._lake, self._buckets[: self.group])
+
+    def sessions_of(self, name: str, *, by: str) -> int:
+        """Sessions of one split, those without a click included."""
+        return self._scan.sessions[f"{name} by {by}"]
+
+    def parts(self, by: str) -> tuple[Part, Part]:
+        """Training and held-out lists.
+
+        Args:
+            by: `query` or `session`.
+
+        Raises:
+            DataError: features that need all candidates of a query, of which one is split over
+                buckets.
+        """
+        self._check_whole_queries()
+        training, held_out = (
+            Part(
+                lake=self._lake,
+                name=name,
+                by=by,
+                group=min(self.group, len(self._buckets)),
+                n_features=self.n_features,
+                buckets=self._buckets,
+                sizes=tuple(found.sizes),
+                query_clicks=np.concatenate(found.query_clicks),
+                position_clicks=found.position_clicks,
+                cells=np.unique(np.concatenate(found.cells), axis=0),
+                reading=self.reading,
+            )
+            for name, found in self._scan.parts[by].items()
+        )
+        return training, held_out
+
+    @cached_property
+    def _scan(self) -> _Scan:
+        """One pass over all lists, without features."""
+        names = ("train", "validation")
+        parts = {by: {name: _Found() for name in names} for by in ("query", "session")}
+        sessions = dict.fromkeys((f"{name} by {by}" for by in parts for name in names), 0)
+        n_lists = n_clicked = 0
+        for bucket in self._buckets:
+            data = self.reading.read(self._lake, [bucket], with_features=False)
+            n_lists += data.n_lists
+            n_clicked += data.n_clicked
+            for by, found in parts.items():
+                for name in names:
+                    found[name].add(select_part(data, name, by=by))
+                    sessions[f"{name} by {by}"] += data.sessions_of(name, by=by)
+        return _Scan(parts, sessions, n_lists, n_clicked)
+
+    def _bytes(self, buckets: tuple[int, ...]) -> int:
+        chosen = {str(bucket) for bucket in buckets}
+        rows = {
+            table: sum(f.rows for f in self._lake.files(table) if str(f.keys["bucket"]) in chosen)
+            for table in ("candidates", "lists")
+        }
+        document = 4 * self.n_features + _DOCUMENT_BYTES
+        return rows["candidates"] * document + rows["lists"] * _LIST_BYTES
+
+    def _check_whole_queries(self) -> None:
+        if self.transform is None or not self.transform.needs_query:
+            return
+        if any("repeats" in f.keys for f in self._lake.files("candidates")):
+            raise DataError(
+                "features that are standardised per query need all of its candidates together",
+                got="a lake above memory_limit with queries that are split over buckets",
+                hint="raise memory_limit, or choose another transform with ultr features",
+            )

@@ -1,0 +1,176 @@
+"""A part of a lake's lists that does not fit in memory: its sizes, and its buckets to be read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultr.data import Lists
+from ultr.data.batches import Sizes
+from ultr.data.context import BiasColumn, Contexts, translated
+from ultr.data.load import load_buckets
+from ultr.lake import Lake
+from ultr.transform import Transform
+
+_SPLIT_FROM = 64
+"""Lists of a query below which it is in one batch, whatever the shape."""
+
+
+class BucketSizes(NamedTuple):
+    """What a bucket holds of a part.
+
+    Attributes:
+        documents: that lists show.
+        lists: of any number of sessions.
+        queries: of these lists.
+        largest_query: documents of the largest query.
+        width: K.
+        repeated: Σ documents × lists of the queries with many lists, which batches may split.
+    """
+
+    documents: int
+    lists: int
+    queries: int
+    largest_query: int
+    width: int
+    repeated: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the lists of a lake are read.
+
+    Args:
+        contexts: of the whole lake, so that levels have the same numbers in all buckets.
+        bias: the columns and levels to use.
+        transform: how the ranker's input is made; None without features.
+    """
+
+    contexts: Contexts
+    bias: tuple[BiasColumn, ...]
+    transform: Transform | None
+
+    def read(self, lake: Lake, buckets: Sequence[int], *, with_features: bool = True) -> Lists:
+        """Some buckets."""
+        data = load_buckets(lake, buckets, with_features=with_features, contexts=self.contexts)
+        if self.bias != data.bias:
+            codes = translated(data, self.bias)
+            data = dataclasses.replace(data, context=codes, bias=self.bias).merge_clicks()
+        return dataclasses.replace(data, transform=self.transform if with_features else None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the held-out lists of a lake, which stay on disk.
+
+    What it knows of all buckets is small: 8 bytes a query, and counts.
+
+    Args:
+        lake: the lake.
+        name: train or validation.
+        by: what it is split by, `query` or `session`.
+        group: buckets to be in memory together.
+        n_features: F.
+        buckets: their numbers.
+        sizes: of each.
+        query_clicks: `[Q]` clicks of each query, bucket by bucket.
+        position_clicks: `[P, *levels]` clicks at each position from 1, in each bias context.
+        cells: `[S, 1 + C]` positions and levels of the bias columns that occur, ascending.
+        reading: how lists are read.
+    """
+
+    lake: Lake
+    name: str
+    by: str
+    group: int
+    n_features: int
+    buckets: tuple[int, ...]
+    sizes: tuple[BucketSizes, ...]
+    query_clicks: NDArray[np.float64]
+    position_clicks: NDArray[np.float64]
+    cells: NDArray[np.integer[Any]]
+    reading: Reading
+
+    @cached_property
+    def n_lists(self) -> int:
+        """L."""
+        return sum(size.lists for size in self.sizes)
+
+    @property
+    def max_position(self) -> int:
+        """The lowest rank on any page, 0 without lists."""
+        return int(self.cells[:, 0].max(initial=0))
+
+    @property
+    def longest(self) -> int:
+        """Documents of the longest list."""
+        return max((size.width for size in self.sizes), default=0)
+
+    @property
+    def bias(self) -> tuple[BiasColumn, ...]:
+        """The bias columns of the lists."""
+        return self.reading.bias
+
+    @cached_property
+    def query_start(self) -> NDArray[np.int64]:
+        """`[B + 1]` number of the first query of each bucket."""
+        return np.cumsum([0, *(size.queries for size in self.sizes)])
+
+    def total(self) -> Sizes:
+        """Sizes of the whole part."""
+        documents = sum(size.documents for size in self.sizes)
+        return Sizes(documents, self.n_lists, max(size.largest_query for size in self.sizes))
+
+    def capacity(self) -> BucketSizes:
+        """What the largest group of buckets needs, whichever are put together."""
+        documents, lists, queries, largest, width, repeated = np.array(self.sizes).T
+
+        def most(values: NDArray[np.int64]) -> int:
+            return int(np.sort(values)[::-1][: self.group].sum())
+
+        return BucketSizes(
+            most(documents), most(lists), most(queries), largest.max(), width.max(), most(repeated)
+        )
+
+    def read(self, places: Sequence[int]) -> Lists:
+        """The lists of some buckets, given by their places in `buckets`."""
+        data = self.reading.read(self.lake, [self.buckets[place] for place in places])
+        return select_part(data, self.name, by=self.by)
+
+
+def select_part(data: Lists, name: str, *, by: str, merge: bool = True) -> Lists:
+    """The clicked lists of one split; by query, those of a query in whatever sessions are merged.
+
+    Args:
+        data: whole queries.
+        name: train, validation or test.
+        by: `query` or `session`.
+        merge: see above; else all lists stay as they are.
+    """
+    chosen = data.select((data.clicks.sum(axis=1) > 0) & data.is_in(name, by=by))
+    if by == "session" or not merge:
+        return chosen
+    # Lists that differ only in the split of their sessions become one.
+    unsplit = np.zeros_like(chosen.session_split)
+    return dataclasses.replace(chosen, session_split=unsplit).merge_clicks()
+
+
+def bucket_sizes(data: Lists) -> BucketSizes:
+    """The sizes of a bucket's lists of one part."""
+    documents = np.diff(data.query_start)
+    lists = np.bincount(data.list_query, minlength=len(documents))
+    repeated = int((documents * lists)[lists >= _SPLIT_FROM].sum())
+    return BucketSizes(
+        documents=data.n_documents,
+        lists=data.n_lists,
+        queries=len(documents),
+        largest_query=int(documents.max(initial=1)),
+        width=data.where.shape[1],
+        repeated=repeated,
+    )
