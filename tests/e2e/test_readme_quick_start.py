@@ -52,7 +52,7 @@ def test_the_quick_start_runs_and_prints_what_it_shows(made, capsys):
         assert arguments[0] == "ultr"
         code, out, err = call(capsys, *arguments[1:])
         assert code == 0, (arguments, err)
-        printed = {label(line) for line in out.splitlines() if line.strip()}
+        printed = {label(line) for line in (out + err).splitlines() if line.strip()}
         wanted = {label(line) for line in shown.splitlines() if re.match(r"\s*[a-z]", line)}
         assert wanted <= printed, arguments
     for arguments in re.findall(r"`ultr (train [^`]*--ranker table)`", README):
