@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MQ2008 := ../shared/data/mq2008
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test soak lint bench
+.PHONY: demo test notebooks soak lint bench
 
 # The demo needs the program only; the tests need their tools too. Each set has its own stamp,
 # older than pyproject.toml when that changed.
@@ -26,6 +26,10 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 
 demo: $(VENV)/.installed
 	$(BIN)/ultr demo --out demo
+
+# Runs the notebooks on the demo and keeps their outputs.
+notebooks: demo $(VENV)/.installed-test
+	$(BIN)/python notebooks/execute.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 2 --ignore tests/benchmarks

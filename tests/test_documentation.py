@@ -1,5 +1,6 @@
 """Every command, table, column, named query and method is told in words somewhere."""
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -54,3 +55,28 @@ def test_each_method_is_told_where_settings_are():
 
     told = TrainConfig.__doc__.split("method:")[1].split("correction:")[0]
     assert [m for m in get_args(Method) if m not in told] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_of_the_readmes_table_exists(name):
+    import click
+
+    from ultr.cli import cli
+
+    (row,) = re.findall(rf"^\| `ultr {name}` \| (.*) \|$", README, re.MULTILINE)
+    command = cli.get_command(click.Context(cli), name)
+    known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+    known |= set(getattr(command, "commands", ()))
+    told = re.findall(r"`(--[\w-]+|\w+)[^`]*`", row) if name in ("ingest", "sql", "lake") else []
+    told += re.findall(r"`(--[\w-]+)[^`]*`", row)
+    assert [t for t in told if t not in known] == []
+
+
+def test_severities_and_states_of_a_diagnosis_are_told():
+    from ultr.cli.diagnose import command
+    from ultr.diagnose.finding import SEVERITIES
+    from ultr.diagnose.result import State
+
+    told = set(re.findall(r"\w+", command.help))
+    assert told >= set(SEVERITIES)
+    assert all(f"*{state}*" in README for state in get_args(State) if state != "unknown")

@@ -81,7 +81,11 @@ class Manifest:
     superseded: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with the schema version in it."""
+        """A JSON object.
+
+        Returns:
+            The fields, and the schema version.
+        """
         return {
             "schema_version": SCHEMA_VERSION,
             "version": self.version,
@@ -134,11 +138,21 @@ class Lake:
     manifest: Manifest
 
     def files(self, table: str, **keys: object) -> list[File]:
-        """The files of a table, optionally only those whose keys match."""
+        """The files of a table.
+
+        Args:
+            table: of the registry.
+            **keys: only files with these values of `source`, `bucket` or `period`.
+        """
         return [f for f in self.manifest.tables.get(table, []) if f.matches(**keys)]
 
     def paths(self, table: str, **keys: object) -> list[Path]:
-        """The paths of a table's files, optionally only those whose keys match."""
+        """The paths of a table's files.
+
+        Args:
+            table: of the registry.
+            **keys: as of `files`.
+        """
         return [self.root / f.path for f in self.files(table, **keys)]
 
     def rows(self, table: str) -> int:
@@ -148,14 +162,27 @@ class Lake:
     def require(self, table: str, *, hint: str) -> None:
         """Check that a table has rows.
 
+        Args:
+            table: of the registry.
+            hint: which command fills it.
+
         Raises:
-            DataError: it has none; `hint` says which command fills it.
+            DataError: it has none.
         """
         if not self.rows(table):
             raise DataError(f"the lake needs {table}", got=f"{self.root} has none", hint=hint)
 
     def read(self, table: str, *, columns: Sequence[str] | None = None, **keys: object) -> pa.Table:
-        """Read a table into Arrow; partition columns that stand in the path are not added."""
+        """Read a table into Arrow; partition columns that stand in the path are not added.
+
+        Args:
+            table: of the registry.
+            columns: only these.
+            **keys: as of `files`.
+
+        Raises:
+            DataError: a file that is gone or damaged.
+        """
         paths = self.paths(table, **keys)
         schema = TABLES[table].arrow()
         if columns is not None:
@@ -182,7 +209,14 @@ class Lake:
     def sql(
         self, query: str, parameters: Mapping[str, Any] | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """Run one SELECT over the lake's views; parameters are bound as `$name`.
+        """Run one SELECT over the lake's views.
+
+        Args:
+            query: one SELECT; parameters stand as `$name`.
+            parameters: name -> value, bound and never pasted into the text.
+
+        Raises:
+            UsageError: not one SELECT, or SQL that DuckDB refuses; the views are listed.
 
         Example:
             >>> ultr.open_lake("lake").sql("select count(*) from sessions")  # doctest: +SKIP
@@ -190,6 +224,27 @@ class Lake:
         from ultr.sql import query as run  # noqa: PLC0415  the core does not import DuckDB by itself
 
         return run(self, query, parameters)
+
+    def named(
+        self, name: str, *, runs: Sequence[Path] = (), **parameters: Any
+    ) -> duckdb.DuckDBPyRelation:
+        """Run a named query of `ultr sql --list`.
+
+        Args:
+            name: the query.
+            runs: folders that are runs or hold some, for the queries about runs.
+            **parameters: instead of the query's defaults.
+
+        Raises:
+            UsageError: no such query or parameter; the known ones are listed.
+
+        Example:
+            >>> ultr.open_lake("lake").named("top_queries", top=5)  # doctest: +SKIP
+        """
+        from ultr.sql import load, query  # noqa: PLC0415  as above
+
+        chosen = load(name)
+        return query(self, chosen.sql, chosen.bind(parameters), runs=runs)
 
     @contextlib.contextmanager
     def commit(self, command: str, *, grace_s: float = GRACE_S) -> Iterator[Commit]:
@@ -216,7 +271,12 @@ class Lake:
 
 @dataclass(frozen=True)
 class Freed:
-    """Files that were deleted."""
+    """Files that were deleted.
+
+    Args:
+        files: how many.
+        bytes: how large together.
+    """
 
     files: int = 0
     bytes: int = 0
@@ -260,7 +320,14 @@ class Commit:
         return folder / name
 
     def add(self, table: str, path: Path, *, rows: int, **keys: object) -> None:
-        """Make a written file part of `table`."""
+        """Make a written file part of a table.
+
+        Args:
+            table: of the registry.
+            path: what `new_file` gave.
+            rows: in it.
+            **keys: what the file is about.
+        """
         relative = path.relative_to(self.root).as_posix()
         entry = File(relative, rows, {k: str(v) for k, v in keys.items()})
         self.manifest.tables.setdefault(table, []).append(entry)
@@ -298,14 +365,24 @@ class Commit:
         self.add(table, path, rows=data.num_rows, **keys)
 
     def remove(self, table: str, where: Callable[[File], bool] = lambda _: True) -> None:
-        """Take the files for which `where` holds out of the table."""
+        """Take files out of a table.
+
+        Args:
+            table: of the registry.
+            where: which ones.
+        """
         files = self.manifest.tables.get(table, [])
         for gone in [f for f in files if where(f)]:
             files.remove(gone)
             self.manifest.superseded[gone.path] = time.time()
 
     def keep(self, table: str, file: File) -> None:
-        """Put back a file that `remove` took out in this commit."""
+        """Put back a file that `remove` took out in this commit.
+
+        Args:
+            table: of the registry.
+            file: the file.
+        """
         self.manifest.tables.setdefault(table, []).append(file)
         del self.manifest.superseded[file.path]
 

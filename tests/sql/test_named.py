@@ -165,3 +165,11 @@ def test_checks_see_lists_that_are_older_than_the_sessions(lake, make_rows):
 
 def test_run_accepts_a_bare_connection(lake):
     assert run(connect(lake), "from range(2)").fetchall() == [(0,), (1,)]
+
+
+def test_a_lake_runs_a_named_query_with_its_defaults_or_others(lake):
+    every = lake.named("top_queries").fetchall()
+    assert len(every) == 2
+    assert lake.named("top_queries", top=1).fetchall() == every[:1]
+    with pytest.raises(UsageError, match="every parameter must be a known one"):
+        lake.named("top_queries", topp=1)

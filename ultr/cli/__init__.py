@@ -18,16 +18,16 @@ COMMANDS = {
     "ingest": "raw logs -> sessions and rejects in a lake",
     "features": "feature values of (query, document) pairs -> lake",
     "judgments": "relevance grades -> lake, for evaluation only",
-    "lists": "split, collapse equal sessions, bucket; exposures for SQL",
-    "train": "fit ranker and propensities together (DLA), or a baseline",
+    "lists": "sessions -> what training reads: splits, equal pages once, exposures",
+    "train": "fit a ranker and the position bias together (DLA), or a baseline",
     "score": "scores of a run for a lake or a feature file",
-    "evaluate": "nDCG, ERR, MRR, click likelihood, propensity error",
+    "evaluate": "nDCG, ERR, MRR on grades; without grades, what held-out clicks say",
     "compare": "two or more runs on the same queries, with intervals and p-values",
-    "diagnose": "is the log fit for it: quality, identifiability, bias by rank",
-    "report": "one HTML page of a run: curves, metrics, diagnosis",
-    "sql": "ask the lake: a SELECT, or a named query",
+    "diagnose": "is the log fit to learn from, and what is its position bias",
+    "report": "one HTML page of a run for people who decide",
+    "sql": "ask the lake: a SELECT, a named query, or a prompt",
     "simulate": "clicks with planted position bias, as raw logs",
-    "demo": "the whole way on generated clicks, with a picture",
+    "demo": "the whole way on simulated clicks, with a page of figures",
     "job": "run the whole way as a restartable batch job",
     "lake": "look at a lake and tidy it",
 }
@@ -67,7 +67,9 @@ def cli() -> None:
     """From raw search click logs to a ranker without position bias.
 
     \b
-    Start here:  ultr demo --out demo
+    Start here:    ultr demo --out demo
+    Your own log:  ultr ingest, features, lists, diagnose, train, evaluate, report, score
+    Examples:      ultr COMMAND --help
     """
 
 

@@ -12,12 +12,15 @@ from ultr.cli.output import finite, json_option
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(short_help="is the log fit for it: quality, identifiability, bias by rank")
+@click.command(short_help="is the log fit to learn from, and what is its position bias")
 @click.option("--lake", required=True, type=_PATH, help="The lake's folder.")
 @click.option("--run", type=_PATH, help="A trained run: its residuals and weights too.")
 @click.option("--out", type=_PATH, metavar="DIR", help="Write curves, edges and findings there.")
 @click.option(
-    "--randomised", "is_randomised", is_flag=True, help="The log's pages are uniformly shuffled."
+    "--randomised",
+    "is_randomised",
+    is_flag=True,
+    help="Take the log's pages for uniformly shuffled: click rates are then the bias.",
 )
 @click.option(
     "--weak-impressions",

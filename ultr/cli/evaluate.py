@@ -56,6 +56,11 @@ def command(
     All candidates of a query are ranked. Queries without a relevant document are left out of the
     means and counted.
 
+    Without grades, held-out clicks say what the new ranking is worth per session, in clicks and
+    DCG, beside the logged one: pages_… puts each logged page into the new order, candidates_…
+    ranks all documents of the query; snips and dr are two estimates, lift is dr less logged. Where
+    the log shows less than half of the new ranking, no value is given.
+
     \b
     Examples:
       ultr evaluate --run runs/dla --lake lake

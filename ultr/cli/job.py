@@ -19,7 +19,7 @@ from ultr.cli.output import emit, json_option
 )
 @json_option
 def command(name: str, config: Path, changes: tuple[str, ...], as_json: bool) -> None:
-    """Run the batch job NAME; run it again and it goes on at the stage that failed.
+    """Run the batch job NAME (nightly); run it again and it goes on at the stage that failed.
 
     The summary is printed and kept in the job's work folder. Exit code: 0, 1 (bad data), 2 (bad
     configuration).

@@ -10,7 +10,7 @@ import click
 from ultr.cli.output import emit, json_option
 
 
-@click.command("lists", short_help="split, collapse equal sessions, bucket; exposures for SQL")
+@click.command("lists", short_help="sessions -> what training reads")
 @click.option("--lake", type=click.Path(path_type=Path), required=True, help="The lake's folder.")
 @click.option(
     "--context",

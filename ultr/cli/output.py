@@ -55,4 +55,6 @@ def _show(value: Any) -> str:
         items = [f"{k} {_show(v)}" for k, v in itertools.islice(value.items(), _ITEMS)]
         more = [f"… {len(value) - _ITEMS:,} more"] if len(value) > _ITEMS else []
         return ", ".join(items + more) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_show, value)) or "none"
     return str(value)

@@ -112,6 +112,12 @@ def epoch_plan(data: Lists, shape: Shape, *, seed: int, epoch: int) -> Plan:
     """The batches of one epoch in one plan, a function of `(seed, epoch)` alone.
 
     An order that fills so badly that the shape's batches do not suffice is drawn again.
+
+    Args:
+        data: the lists.
+        shape: of the plan, from `batch_shape`.
+        seed: of the order of queries.
+        epoch: its number.
     """
     units = _units(data, shape.lists)
     for attempt in range(100):

@@ -183,7 +183,12 @@ class Lists:
         )
 
     def split(self, name: str, *, by: str) -> Lists:
-        """The lists of one split; see `is_in`."""
+        """The lists of one split.
+
+        Args:
+            name: as of `is_in`.
+            by: as of `is_in`.
+        """
         return self.select(self.is_in(name, by=by))
 
     def is_in(self, name: str, *, by: str) -> Bools:
@@ -203,7 +208,12 @@ class Lists:
         return int((self.clicks.sum(axis=1) > 0).sum())
 
     def sessions_of(self, name: str, *, by: str) -> int:
-        """Sessions of one split, those without a click included; see `is_in`."""
+        """Sessions of one split, those without a click included.
+
+        Args:
+            name: as of `is_in`.
+            by: as of `is_in`.
+        """
         return int(self.sessions[self.is_in(name, by=by)].sum())
 
     def top(self, size: int) -> Lists:

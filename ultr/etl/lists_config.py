@@ -67,7 +67,11 @@ class ListsConfig:
             )
 
     def settings(self) -> dict[str, Any]:
-        """What the content of lists depends on, besides period and buckets; JSON."""
+        """What the content of lists depends on, besides period and buckets.
+
+        Returns:
+            Setting -> value, as JSON has it.
+        """
         return {
             "context": list(self.context),
             "lists_per_query": self.lists_per_query,

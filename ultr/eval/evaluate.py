@@ -218,6 +218,12 @@ def per_query_metrics(
 ) -> PerQuery:
     """Ranking metrics of each judged query of a lake.
 
+    Args:
+        run: the run.
+        lake: with judgments and candidates.
+        config: which queries, and the gain.
+        quiet: show no progress.
+
     Raises:
         DataError: candidates are missing, or features that are not the run's.
     """

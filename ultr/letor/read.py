@@ -74,6 +74,10 @@ def read_letor_files(paths: Sequence[str | Path], *, n_features: int | None = No
 
     Queries of files without `qid` are numbered on from file to file.
 
+    Args:
+        paths: the files.
+        n_features: as of `read_letor`.
+
     Raises:
         DataError: as `read_letor`, or a query that stands in two files.
     """

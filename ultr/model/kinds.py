@@ -62,7 +62,11 @@ def kind_of(spec: RankerSpec) -> str:
 
 
 def spec_to_json(spec: RankerSpec) -> dict[str, Any]:
-    """What `as_spec` reads again; of a ranker of one's own only its name, for people."""
+    """A ranker as JSON.
+
+    Returns:
+        What `as_spec` reads again; of a ranker of one's own only its name, for people.
+    """
     kind = kind_of(spec)
     if kind == _CUSTOM:
         name = spec.name if isinstance(spec, CustomRanker) else type(spec).__qualname__

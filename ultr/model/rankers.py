@@ -38,7 +38,13 @@ class RankerSpec(Protocol):
         ...
 
     def build(self, *, n_features: int, n_documents: int, rngs: nnx.Rngs) -> nnx.Module:
-        """Make the module."""
+        """Make the module.
+
+        Args:
+            n_features: F, columns of the transformed features.
+            n_documents: N, for rankers with a parameter per document.
+            rngs: for the initial weights.
+        """
         ...
 
 

@@ -47,7 +47,7 @@ def page(
         >>> page("It works.", [], title="t", kicker="k", sections=[], footer="f")[:15]
         '<!doctype html>'
     """
-    style = resources.files("ultr.report").joinpath("page.css").read_text("utf-8")
+    style = style_sheet("chart.css") + style_sheet("page.css")
     parts = [
         f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(headline)}</h1>',
         *(paragraph(p) for p in paragraphs),
@@ -64,6 +64,11 @@ def page(
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def style_sheet(name: str) -> str:
+    """A style sheet that lies beside this module; `chart.css` has all that a chart needs."""
+    return resources.files("ultr.report").joinpath(name).read_text("utf-8")
 
 
 def paragraph(words: str, *, style: str = "") -> str:

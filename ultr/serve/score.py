@@ -135,6 +135,11 @@ def feature_batches(file: pq.ParquetFile, *, run: RunLike, path: Path) -> Iterat
     The features are a list column `features`, or one column per feature under the names that the
     run was trained with.
 
+    Args:
+        file: the open file.
+        run: the run that will score it.
+        path: its name, for messages.
+
     Raises:
         DataError: columns are missing, an id is null, or there is no row.
     """

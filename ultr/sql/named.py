@@ -58,6 +58,9 @@ class Named:
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters to run with: the defaults, changed by `given`.
 
+        Returns:
+            Parameter -> value.
+
         Raises:
             UsageError: a parameter that the query does not have; the known ones are listed.
         """

@@ -226,7 +226,11 @@ class TrainConfig:
         return _spec(self.ranker, self.hidden)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as `config.json` keeps them; a ranker of one's own by name only."""
+        """The settings as `config.json` keeps them.
+
+        Returns:
+            Field -> value; a ranker of one's own by name only.
+        """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         if not isinstance(self.ranker, str):
             values["ranker"] = spec_to_json(self.ranker_spec())

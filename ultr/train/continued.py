@@ -178,7 +178,13 @@ def open_earlier(root: Path, *, ranker: object = None) -> Earlier:
 
 
 def settings_of(root: Path) -> dict[str, Any]:
-    """The settings that a training was begun with, for `TrainConfig`; none in a new folder.
+    """The settings that a training was begun with.
+
+    Args:
+        root: its folder.
+
+    Returns:
+        Setting -> value, for `TrainConfig`; none in a new folder.
 
     Raises:
         DataError: its `config.json` is damaged.

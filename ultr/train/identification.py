@@ -54,7 +54,11 @@ class Identification:
     separation: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """The same as a JSON object."""
+        """The same as a JSON object.
+
+        Returns:
+            Field -> value.
+        """
         return asdict(self)
 
     def sentence(self) -> str:

@@ -37,6 +37,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 def with_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with those of their `preset` beneath them.
 
+    Args:
+        settings: what a user gave, maybe with `preset`.
+
+    Returns:
+        Setting -> value, without `preset`.
+
     Raises:
         UsageError: an unknown preset.
 

@@ -136,6 +136,9 @@ class Run:
             query_id: `[N]`.
             doc_id: `[N]`.
             features: `[N, F]` raw values, for rankers on features.
+
+        Raises:
+            DataError: no features, for a run that ranks by them.
         """
         if self.reads == "features":
             if features is None:
@@ -149,7 +152,12 @@ class Run:
         return np.where(is_known, self._known_pairs["scores"][at], 0.0).astype(np.float32)
 
     def is_known(self, query_id: Longs, doc_id: Longs) -> NDArray[np.bool_]:
-        """`[N]` whether the table ranker has a parameter for each pair."""
+        """`[N]` whether the table ranker has a parameter for each pair.
+
+        Args:
+            query_id: `[N]`.
+            doc_id: `[N]`.
+        """
         return self._find(query_id, doc_id)[1]
 
     def _find(self, query_id: Longs, doc_id: Longs) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -158,10 +166,11 @@ class Run:
         return at, pairs[at] == wanted
 
     def list_logits(self, data: Lists) -> tuple[Floats, Floats]:
-        """Ranker scores f `[L, K]` and propensity logits g `[L, K]` of a lake's lists.
+        """Both towers on a lake's lists; together they explain its clicks.
 
-        Together they explain clicks: where the ranker was corrected by a share of the log
-        propensities, g is that share.
+        Returns:
+            Ranker scores f and propensity logits g, both `[L, K]`. Where the ranker was corrected
+            by a share of the log propensities, g is that share.
         """
         propensity: Any = self.propensity
         f = np.where(data.where, self._list_scores(data), 0.0).astype(np.float32)
