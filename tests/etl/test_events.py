@@ -10,7 +10,7 @@ import pytest
 
 import ultr
 from ultr.errors import DataError, UsageError
-from ultr.etl import session_files, shares, ubi_join, yandex_join
+from ultr.etl import session_files, shares, table_file, ubi_join, yandex_join
 from ultr.etl.drop import DropConfig, drop
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.late import parse_late
@@ -304,6 +304,18 @@ def test_two_logs_whose_session_ids_start_again_keep_their_clicks(tmp_path):
         ("a.tsv", [1, 0]),
         ("b.tsv", [0, 1]),
     ]
+
+
+def test_sessions_are_joined_with_files_of_many_row_groups(tmp_path, monkeypatch):
+    """A night's clicks on pages of an earlier file, of which one row group does not hold all."""
+    monkeypatch.setattr(table_file, "ROW_GROUP_ROWS", 3)
+    pages = [f"{i}\t0\tQ\t{i % 3}\t0\t10\t11" for i in range(20)]
+    clicks = [f"{i}\t9\tC\t{10 + i % 2}" for i in range(20)]
+    read(tmp_path / "lake", [write(tmp_path / "a.tsv", pages)], "yandex")
+    read(tmp_path / "lake", [write(tmp_path / "b.tsv", clicks)], "yandex")
+    opened = counts_hold(tmp_path / "lake")
+    found = {p["session_id"]: p["click"] for p in opened.read("sessions").to_pylist()}
+    assert found == {str(i): [1 - i % 2, i % 2] for i in range(20)}
 
 
 def test_clara2_in_shares_of_lines(real_data, tmp_path):

@@ -146,10 +146,10 @@ class YandexJoin:
         def frames() -> Iterator[pl.DataFrame]:
             for table, file in files:
                 columns = COLUMNS if table == "sessions" else _CLICK
-                (rows,) = read_files(self._change, [file], columns=columns)
-                hashed = rows.select(_SESSION).to_series()
-                own = rows.filter(pl.Series(within(hashed, chosen)))
-                yield _as_page(own) if table == "sessions" else _as_click(own)
+                for rows in read_files(self._change, [file], columns=columns):
+                    hashed = rows.select(_SESSION).to_series()
+                    own = rows.filter(pl.Series(within(hashed, chosen)))
+                    yield _as_page(own) if table == "sessions" else _as_click(own)
 
         def session(rows: pl.DataFrame) -> pl.Series:
             return rows.select(_SESSION).to_series()
