@@ -15,6 +15,7 @@ from ultr.etl.drop import DropConfig, drop
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.late import parse_late
 from ultr.etl.ubi_clicks import NOT_SHOWN
+from ultr.logs import raw
 from ultr.logs.yandex import NO_PAGE
 from ultr.sql import run_checks
 
@@ -309,6 +310,7 @@ def test_two_logs_whose_session_ids_start_again_keep_their_clicks(tmp_path):
 def test_sessions_are_joined_with_files_of_many_row_groups(tmp_path, monkeypatch):
     """A night's clicks on pages of an earlier file, of which one row group does not hold all."""
     monkeypatch.setattr(table_file, "ROW_GROUP_ROWS", 3)
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 100)
     pages = [f"{i}\t0\tQ\t{i % 3}\t0\t10\t11" for i in range(20)]
     clicks = [f"{i}\t9\tC\t{10 + i % 2}" for i in range(20)]
     read(tmp_path / "lake", [write(tmp_path / "a.tsv", pages)], "yandex")
