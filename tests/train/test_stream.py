@@ -15,11 +15,12 @@ from ultr.errors import DataError
 from ultr.lake import create_lake, open_lake
 from ultr.staleness import list_inputs
 from ultr.train import TrainConfig, train_lake
-from ultr.train.lake_lists import LakeLists
+from ultr.train.lake_lists import COPIES, LakeLists
+from ultr.train.source import InMemory
 from ultr.train.splits import split_lists
 from ultr.train.start import start
 from ultr.train.step import click_nll, run_epoch
-from ultr.train.stream import open_source
+from ultr.train.stream import Streamed, open_source
 from ultr.transform import PER_QUERY
 
 BUCKETS = 6
@@ -70,12 +71,13 @@ def lake(planted, tmp_path_factory):
     return write_lake(tmp_path_factory.mktemp("stream") / "lake", data)
 
 
-def opened(lake, **settings):
+def opened(lake, *, groups=2, **settings):
     """Training and held-out sources, in memory and from disk, two buckets at a time."""
     config = TrainConfig(**SETTINGS | settings)
     spec = config.ranker_spec()
     one = LakeLists(open_lake(lake), limit=1)._bytes
-    streamed = LakeLists(open_lake(lake), limit=6 * 2 * max(one((b,)) for b in range(BUCKETS)))
+    limit = COPIES * groups * max(one((b,)) for b in range(BUCKETS))
+    streamed = LakeLists(open_lake(lake), limit=int(limit))
     assert not streamed.fits_in_memory
     both = [split_lists(data, spec) for data in (load_lists(lake), streamed)]
     return config, [
@@ -124,6 +126,13 @@ def test_the_evaluation_is_that_of_lists_in_memory(lake):
     np.testing.assert_allclose(*totals, rtol=1e-5)
 
 
+def test_few_held_out_lists_are_kept_in_memory(lake):
+    _, (memory, streamed) = opened(lake, groups=2.9)
+    assert isinstance(streamed[0], Streamed)
+    assert isinstance(streamed[1], InMemory)
+    np.testing.assert_allclose(content(memory[1], 0), content(streamed[1], 0), rtol=1e-5)
+
+
 def test_one_program_serves_all_groups_and_their_order_is_of_seed_and_epoch(lake):
     config, (_, (source, _)) = opened(lake)
     assert [len(group) for group in source.order(3)] == [2, 2, 2]
@@ -151,7 +160,9 @@ def test_an_epoch_is_taken_up_again_at_a_segment(lake):
 
 
 def test_a_lake_above_the_limit_trains_to_the_same_propensities(lake, tmp_path):
-    limit = 6 * 2 * max(LakeLists(open_lake(lake), limit=1)._bytes((b,)) for b in range(BUCKETS))
+    limit = (
+        COPIES * 2 * max(LakeLists(open_lake(lake), limit=1)._bytes((b,)) for b in range(BUCKETS))
+    )
     settings = SETTINGS | {"ranker_rate": 0.03, "evaluations": 12}
     given = {"streamed": limit, "memory": None}
     found = {}

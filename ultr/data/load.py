@@ -90,7 +90,7 @@ def load_buckets(
     ]
     parts, periods = zip(*loaded, strict=True)
     period = pa.chunked_array([c for column in periods for c in column.chunks], pa.string())
-    whole = _share_rows(_concatenate(list(parts)), period)
+    whole = _share_rows(concatenate(list(parts)), period)
     return whole if by_pattern else whole.merge_clicks()
 
 
@@ -257,7 +257,7 @@ def _padded(column: pa.ChunkedArray) -> tuple[Bools, NDArray[np.int64]]:
     return where, values
 
 
-def _concatenate(parts: list[Lists]) -> Lists:
+def concatenate(parts: list[Lists]) -> Lists:
     """Join buckets, which share no query."""
     if len(parts) == 1:
         return parts[0]

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.data.batches import Sizes
 from ultr.data.context import BiasColumn, Contexts, translated
-from ultr.data.load import load_buckets
+from ultr.data.load import concatenate, load_buckets
 from ultr.lake import Lake
 from ultr.transform import Transform
 
 _SPLIT_FROM = 64
 """Lists of a query below which it is in one batch, whatever the shape."""
+
+
+DOCUMENT_BYTES, LIST_BYTES = 32, 192
+"""Of a document besides its features, and of a list of about ten documents."""
 
 
 class BucketSizes(NamedTuple):
@@ -142,6 +146,18 @@ class Part:
         """The lists of some buckets, given by their places in `buckets`."""
         data = self.reading.read(self.lake, [self.buckets[place] for place in places])
         return select_part(data, self.name, by=self.by)
+
+    @property
+    def n_bytes(self) -> int:
+        """What the part takes in memory, about, once."""
+        document = 4 * self.n_features + DOCUMENT_BYTES
+        return self.total().documents * document + self.n_lists * LIST_BYTES
+
+    def whole(self) -> Lists:
+        """All of it in memory, read a group of buckets at a time."""
+        begins = range(0, len(self.buckets), self.group)
+        last = len(self.buckets)
+        return concatenate([self.read(range(i, min(i + self.group, last))) for i in begins])
 
 
 def select_part(data: Lists, name: str, *, by: str, merge: bool = True) -> Lists:
