@@ -130,3 +130,12 @@ def test_people_see_an_interval_beside_its_value(result):
     assert " to " in short["pages_clicks_dr"]
     assert len(short["perplexity_calibrated by rank"].split()) == 3
     assert short["ndcg@10"] == result["ndcg@10"]
+
+
+def test_what_the_curve_rests_on_is_told_beside_the_values(lake, feature_run, monkeypatch):
+    table = feature_run.propensities.replace_schema_metadata({"identification": "features only"})
+    monkeypatch.setattr(type(feature_run), "propensities", table)
+    assert "propensities_rest_on" not in evaluate(feature_run, lake=lake, queries="all")
+    feature_run.config["settings"] = {"method": "dla"}
+    got = evaluate(feature_run, lake=lake, queries="all")
+    assert got["propensities_rest_on"] == "features only"

@@ -22,7 +22,7 @@ from ultr.eval.offline import examination_curve, offline_metrics
 from ultr.eval.propensity import propensity_rmse, read_truth
 from ultr.eval.ranking import Gain, ranking_metrics
 from ultr.eval.residuals import residuals, write_residuals
-from ultr.eval.run import Known, RunLike, check_names, run_files
+from ultr.eval.run import Known, RunLike, check_names, identification, run_files
 from ultr.lake import Lake, open_lake
 from ultr.letor import MAX_GRADE
 from ultr.progress import progress
@@ -158,7 +158,9 @@ def _without_labels(
     curve = examination_curve(run, data, given=config.propensities)
     if curve is None:
         return {"no_new_ranking_values": "the method knows no examination; give --propensities"}
-    return offline_metrics(run, data, lake=lake, split=config.queries, curve=curve)
+    state = identification(run) if config.propensities is None else None
+    rests_on = {} if state is None else {"propensities_rest_on": state}
+    return rests_on | offline_metrics(run, data, lake=lake, split=config.queries, curve=curve)
 
 
 Scored = tuple[Documents, Floats]

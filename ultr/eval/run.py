@@ -92,6 +92,17 @@ class Known:
         return {"known_documents": self.known, "of_documents": self.total}
 
 
+def identification(run: RunLike) -> str | None:
+    """What the run's curve rests on: `swaps`, `features only`, `none`; None where it learned none.
+
+    The state of `ultr.train.identification`, as training stored it in `propensities.parquet`.
+    """
+    if run.config.get("settings", {}).get("method") not in ("dla", "upe"):
+        return None
+    found = (run.propensities.schema.metadata or {}).get(b"identification")
+    return None if found is None else found.decode()
+
+
 def run_files(run: RunLike) -> list[Path]:
     """What a result must not be written over: what training left in the run's folder."""
     return [run.root / name for name in RUN_FILES]

@@ -19,6 +19,8 @@ _STATES = {
 
 def headline(found: Gathered) -> str:
     """The one sentence to take away."""
+    if found.evaluation.get("propensities_rest_on") == "none":
+        return "This log does not tell position bias from relevance: do not rely on the correction."
     lift = found.evaluation.get("pages_clicks_lift")
     logged = found.evaluation.get("pages_clicks_logged")
     if lift is None or not logged:
@@ -46,7 +48,8 @@ def paragraphs(found: Gathered) -> list[str]:
 def _bias(found: Gathered) -> str:
     position = found.propensities["position"].to_pylist()
     values = found.propensities["propensity"].to_pylist()
-    if found.method == "naive" or len(position) < 2:
+    is_known = found.evaluation.get("propensities_rest_on") != "none"
+    if found.method == "naive" or len(position) < 2 or not is_known:
         return ""
     last = values[-1] / values[0]
     if last > 0.95:

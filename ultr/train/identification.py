@@ -76,8 +76,9 @@ class Identification:
                     f"positions (neighbours told apart with an AUC of {self.separation:.2f})"
                 )
         return (
-            "not identified: no documents seen at several positions, and no features that "
-            "positions share; any curve would explain the clicks as well"
+            "not identified: too few documents were seen at several positions (weakest link "
+            f"{self.impressions:,.0f} impressions, {MIN_IMPRESSIONS:.0f} are needed), and no "
+            "features are shared by positions; other curves would explain the clicks as well"
         )
 
 
