@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ultr.data import Lists
+from ultr.data.context import BiasColumn
 from ultr.train import control
-from ultr.train.control import _terms, controlled_logits, covariates, logging_policy
+from ultr.train.control import _Problem, _terms, controlled_logits, covariates, logging_policy
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 
@@ -105,12 +106,11 @@ def test_gradient_and_curvature_are_those_of_the_value(log):
     design = covariates(data, data.features[:, 0].astype(np.float64))
     rng = np.random.default_rng(0)
     x, start = rng.normal(size=10), np.zeros(10)
-    lists = np.arange(data.n_lists)
-    _, gradient, curvature = _terms(data, lists, design, x, start)
+    cell = np.maximum(data.position - 1, 0)
+    problem = _Problem(data, np.arange(data.n_lists), design, cell, start)
+    _, gradient, curvature = _terms(problem, x)
     for direction in np.eye(10):
-        ahead, behind = (
-            _terms(data, lists, design, x + sign * 1e-5 * direction, start) for sign in (1, -1)
-        )
+        ahead, behind = (_terms(problem, x + sign * 1e-5 * direction) for sign in (1, -1))
         slope = (ahead[0] - behind[0]) / 2e-5
         np.testing.assert_allclose(slope, gradient @ direction, rtol=1e-4, atol=1e-3)
         bend = (ahead[1] - behind[1]) / 2e-5
@@ -120,7 +120,7 @@ def test_gradient_and_curvature_are_those_of_the_value(log):
 def test_chunks_and_samples_change_little(log, monkeypatch):
     score = log.features[:, 0].astype(np.float64)
     whole = controlled_logits(log, score=score, logits=np.zeros(5))
-    monkeypatch.setattr(control, "_CHUNK", 100)
+    monkeypatch.setattr(control, "_CELLS", 5_000)
     np.testing.assert_allclose(
         controlled_logits(log, score=score, logits=np.zeros(5)), whole, atol=1e-5
     )
@@ -129,3 +129,18 @@ def test_chunks_and_samples_change_little(log, monkeypatch):
     part = controlled_logits(log, score=score, logits=np.zeros(5))
     np.testing.assert_allclose(np.exp(part - part[0]), np.exp(whole - whole[0]), atol=0.05)
     assert not np.array_equal(part, whole)
+
+
+def test_each_bias_context_has_a_curve_of_its_own(log):
+    """Two levels of a column, of which one is looked at half as often at every position."""
+    rng = np.random.default_rng(5)
+    level = rng.integers(0, 2, log.where.shape, np.int32)
+    base = np.where(log.where, EXAMINATION * np.where(level == 1, 0.5, 1.0), 0.0)
+    relevance = np.minimum(0.15 * np.exp(log.features.sum(axis=1)), 1)
+    clicks = rng.binomial(300, relevance[log.document] * base)
+    column = BiasColumn("kind", ("a", "b"), is_per_document=True)
+    data = replace(log, clicks=clicks.astype(np.float32), context=level[:, :, None], bias=(column,))
+    score = data.features.sum(axis=1).astype(np.float64)
+    found = controlled_logits(data, score=score, logits=np.zeros((5, 2)))
+    relative = np.exp(found - found[0, 0])
+    np.testing.assert_allclose(relative, EXAMINATION[:, None] * [1.0, 0.5], atol=0.05)

@@ -172,7 +172,8 @@ def test_the_command_takes_a_preset_and_what_differs(by_file, tmp_path, monkeypa
 
     def train_lake(*, config, **_):
         seen.append(config)
-        return {"propensities": {"1": 1.0}}
+        basis = {"state": "swaps", "impressions": 1000.0, "separation": None}
+        return {"propensities": {"1": 1.0}, "identification": basis}
 
     monkeypatch.setattr("ultr.train.train_lake", train_lake)
     (tmp_path / "train.toml").write_text('preset = "sigir2018"\nseed = 4\n')
