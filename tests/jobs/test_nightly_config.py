@@ -58,6 +58,7 @@ queries = "all"
 gain = "linear"
 max_grade = 4
 per_query = "per_query.parquet"
+propensities = "curve.parquet"
 """
 ELSEWHERE = {"ingest": {"mapping", "labels", "is_dry_run"}}
 """Options of other formats, and the one that a job has no use for."""
