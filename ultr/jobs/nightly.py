@@ -229,8 +229,11 @@ def _run_folder(typed: Plan) -> Path:
 
 
 def _run_marks(typed: Plan) -> list[list[Any]]:
+    from ultr.eval.residuals import RESIDUALS  # noqa: PLC0415  as above
+
     run = _run_folder(typed)
-    return file_marks(sorted(p for p in run.rglob("*") if p.is_file()))
+    # What evaluation itself leaves there must not make it run again.
+    return file_marks(sorted(p for p in run.rglob("*") if p.is_file() and p.name != RESIDUALS))
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:
