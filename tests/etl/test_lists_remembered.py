@@ -39,7 +39,7 @@ def test_the_command_says_what_it_kept(lake, capsys):
     code, out, _ = call(capsys, "lists", "--lake", lake)
     assert code == 0
     assert "options_of_last_build" in out
-    assert "'device'" in out
+    assert "context device" in out
     assert open_lake(lake).manifest.meta["lists"]["context"] == ["device"]
     _, out, _ = call(capsys, "lists", "--lake", lake, "--reset", "--keep-repeats")
     assert "options_of_last_build" not in out
