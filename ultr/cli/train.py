@@ -108,7 +108,8 @@ def command(
     title = f"trained {typed.method} into {run}"
     if was_finished:
         title = f"{run} was finished already: nothing was changed"
-        click.echo(title, err=True)
+        if as_json:  # people read it above the summary
+            click.echo(title, err=True)
     emit(result, as_json=as_json, title=title)
     if is_learned:
         click.echo(f"propensities: {identified.sentence()}", err=True)
