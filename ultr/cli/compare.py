@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ultr.cli.output import finite, json_option
+from ultr.cli.output import finite, gain_option, json_option, queries_option
 
 _PATH = click.Path(path_type=Path)
 
@@ -16,20 +16,8 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=_PATH, metavar="RUN...")
 @click.option("--lake", required=True, type=_PATH, help="Judgments and held-out clicks.")
-@click.option(
-    "--queries",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which queries of the lake.",
-)
-@click.option(
-    "--gain",
-    type=click.Choice(["exponential", "linear"]),
-    default="exponential",
-    show_default=True,
-    help="Of a grade: 2^grade - 1, or the grade itself as in trec_eval.",
-)
+@queries_option
+@gain_option
 @click.option("--out", type=_PATH, help="Write the table as Parquet or CSV.")
 @json_option
 def command(

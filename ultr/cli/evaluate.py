@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ultr.cli.output import emit, json_option
+from ultr.cli.output import emit, gain_option, json_option, queries_option
 
 _PATH = click.Path(path_type=Path)
 
@@ -19,20 +19,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--lake", type=_PATH, help="Judgments and held-out clicks of this lake.")
 @click.option("--letor", multiple=True, type=_PATH, metavar="FILE...", help="LETOR files.")
 @click.option("--truth", type=_PATH, help="A truth.json with the planted propensities.")
-@click.option(
-    "--queries",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which queries of the lake.",
-)
-@click.option(
-    "--gain",
-    type=click.Choice(["exponential", "linear"]),
-    default="exponential",
-    show_default=True,
-    help="Of a grade: 2^grade - 1, or the grade itself as in trec_eval.",
-)
+@queries_option
+@gain_option
 @click.option("--max-grade", type=int, help="Top of the grade scale, for ERR: 1 to 30.")
 @click.option("--per-query", type=_PATH, help="Write the metrics of each query as Parquet.")
 @click.option(

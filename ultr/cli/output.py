@@ -15,6 +15,22 @@ _ITEMS = 12
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
+queries_option = click.option(
+    "--queries",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which queries of the lake.",
+)
+
+gain_option = click.option(
+    "--gain",
+    type=click.Choice(["exponential", "linear"]),
+    default="exponential",
+    show_default=True,
+    help="Of a grade: 2^grade - 1, or the grade itself as in trec_eval.",
+)
+
 
 def emit(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
     """Print `result` on standard output.
