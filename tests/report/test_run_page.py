@@ -104,8 +104,8 @@ def test_the_headline_follows_the_lift(found):
     assert "25% more" in with_lift(1.25)
     assert "20% less" in with_lift(0.8)
     assert "about as often" in with_lift(1.01)
-    unsure = estimates("pages", 1.0, 1.25) | {"propensities_rest_on": "none"}
-    assert "do not rely" in headline(replace(found, evaluation=unsure))
+    unsure = dict(found.summary) | {"identification": {"state": "none"}}
+    assert "do not rely" in headline(replace(found, summary=unsure))
     bare = replace(found, evaluation={})
     assert "Rank 3 is looked at 30% as often as rank 1" in headline(bare)
     assert headline(replace(bare, method="naive")) == "A ranker was trained by naive."

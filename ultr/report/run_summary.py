@@ -19,7 +19,7 @@ _STATES = {
 
 def headline(found: Gathered) -> str:
     """The one sentence to take away."""
-    if found.evaluation.get("propensities_rest_on") == "none":
+    if _rests_on(found) == "none":
         return "This log does not tell position bias from relevance: do not rely on the correction."
     lift = found.evaluation.get("pages_clicks_lift")
     logged = found.evaluation.get("pages_clicks_logged")
@@ -35,6 +35,13 @@ def headline(found: Gathered) -> str:
     return "In the new order the same pages would have been clicked about as often as before."
 
 
+def _rests_on(found: Gathered) -> str:
+    """What identifies the run's curve, as training found it; empty where it learned none."""
+    if found.method not in ("dla", "upe"):
+        return ""
+    return str((found.summary.get("identification") or {}).get("state", ""))
+
+
 def paragraphs(found: Gathered) -> list[str]:
     """What stands below the headline."""
     said = [_bias(found) if found.evaluation.get("pages_clicks_lift") is not None else ""]
@@ -48,8 +55,7 @@ def paragraphs(found: Gathered) -> list[str]:
 def _bias(found: Gathered) -> str:
     position = found.propensities["position"].to_pylist()
     values = found.propensities["propensity"].to_pylist()
-    is_known = found.evaluation.get("propensities_rest_on") != "none"
-    if found.method == "naive" or len(position) < 2 or not is_known:
+    if found.method == "naive" or len(position) < 2 or _rests_on(found) == "none":
         return ""
     last = values[-1] / values[0]
     if last > 0.95:
