@@ -153,14 +153,17 @@ def _without_labels(
 ) -> dict[str, Any]:
     """What held-out clicks say of the ranking; nothing where no examination is known."""
     chosen = held_out_lists(run, data, split=config.queries).lists
+    f, g = run.list_logits(chosen)
     if run.root.is_dir() and os.access(run.root, os.W_OK):  # a run kept read-only has none
-        write_residuals(run.root, residuals(*run.list_logits(chosen), chosen))
+        write_residuals(run.root, residuals(f, g, chosen))
     curve = examination_curve(run, data, given=config.propensities)
     if curve is None:
         return {"no_new_ranking_values": "the method knows no examination; give --propensities"}
     state = identification(run) if config.propensities is None else None
     rests_on = {} if state is None else {"propensities_rest_on": state}
-    return rests_on | offline_metrics(run, data, lake=lake, split=config.queries, curve=curve)
+    return rests_on | offline_metrics(
+        run, f, chosen, data=data, lake=lake, split=config.queries, curve=curve
+    )
 
 
 Scored = tuple[Documents, Floats]

@@ -279,7 +279,14 @@ def _joined(
 
 
 def offline_metrics(
-    run: RunLike, data: Lists, *, lake: Lake, split: str, curve: Curve
+    run: RunLike,
+    f: NDArray[np.float32],
+    held_out: Lists,
+    *,
+    data: Lists,
+    lake: Lake,
+    split: str,
+    curve: Curve,
 ) -> dict[str, Any]:
     """Everything that held-out clicks say of the run beside its likelihood.
 
@@ -288,18 +295,19 @@ def offline_metrics(
 
     Args:
         run: the run.
+        f: `[L, K]` its scores of the held-out lists.
+        held_out: the lists of the split.
         data: all lists of the lake.
         lake: the lake.
         split: train, validation, test or all.
         curve: θ.
     """
-    held_out = held_out_lists(run, data, split=split).lists
-    other = held_out_lists(
-        run, data, split="train" if split == "validation" else "validation"
-    ).lists
-    fitted_on = other if other.clicks.sum() else held_out
-    attraction = attraction_of(run.list_logits(fitted_on)[0], fitted_on, curve=curve)
-    f = run.list_logits(held_out)[0]
+    other = "train" if split == "validation" else "validation"
+    fitted_on = held_out_lists(run, data, split=other).lists
+    if fitted_on.clicks.sum():
+        attraction = attraction_of(run.list_logits(fitted_on)[0], fitted_on, curve=curve)
+    else:
+        attraction = attraction_of(f, held_out, curve=curve)
     return {
         **calibrated(f, held_out, curve=curve, attraction=attraction),
         **new_ranking_values(run, f, held_out, lake=lake, curve=curve, attraction=attraction),
