@@ -149,6 +149,23 @@ def test_a_longer_log_begins_with_the_shorter(run, monkeypatch, logging):
         assert (folder / name).read_bytes() == (folder.parent / "a" / name).read_bytes()
 
 
+def test_a_low_temperature_keeps_pages_as_they_are(run):
+    """Towards the fixed order of the deterministic logger, and towards chance."""
+    fixed = pages(run("fixed", sessions=300))["doc_key"].to_list()
+
+    def agreement(temperature):
+        folder = run(f"t{temperature}", sessions=300, logging="plackett-luce",
+                     temperature=temperature)  # fmt: skip
+        drawn = pages(folder)["doc_key"].to_list()
+        return np.mean([a == b for one, two in zip(fixed, drawn, strict=True)
+                        for a, b in zip(one, two, strict=True)])  # fmt: skip
+
+    found = [agreement(temperature) for temperature in (0.05, 0.3, 1.0, 100.0)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 0.7
+    assert found[-1] < 0.3
+
+
 def test_seed_decides(run):
     one, same, other = run("a"), run("b"), run("c", seed=1)
     assert all((one / n).read_bytes() == (same / n).read_bytes() for n in YANDEX)
@@ -214,6 +231,8 @@ def test_a_judged_set_without_relevance(run, letor):
         ({"click_model": "magic"}, "pbm"),
         ({"logger": "clever"}, "weak, strong, random"),
         ({"logging": "none"}, "plackett-luce"),
+        ({"temperature": 0.0}, "0.05 to 100"),
+        ({"temperature": float("nan")}, "0.05 to 100"),
         ({"positions": 11}, "1 to 10"),
         ({"sessions": 0}, "from 1"),
         ({"seed": -1}, "from 0"),

@@ -21,6 +21,7 @@ from ultr.cli.output import json_option
     "--logging", type=click.Choice(["plackett-luce", "deterministic"]),
     help="Order drawn for each session, or fixed per query.  [default: plackett-luce]",
 )  # fmt: skip
+@click.option("--temperature", type=float, help="Of the drawn order.  [default: 0.1]")
 @click.option("--eta", type=float, help="Severity of position bias.  [default: 1]")
 @click.option("--seed", type=int, help="Of the simulation and of training.  [default: 0]")
 @json_option

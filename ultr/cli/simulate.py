@@ -31,6 +31,9 @@ from ultr.cli.output import emit, json_option
 @click.option(
     "--logging", default="deterministic", show_default=True, help="deterministic or plackett-luce."
 )
+@click.option(
+    "--temperature", default=1.0, show_default=True, help="Of plackett-luce: .1 hardly shuffles."
+)
 @click.option("--positions", default=10, show_default=True, help="Documents on a page.")
 @click.option("--sessions", default=1_000_000, show_default=True, help="Pages to write.")
 @click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")

@@ -25,6 +25,8 @@ class DemoConfig:
         out: folder to write into; an earlier demo in it is replaced.
         sessions: result pages to simulate.
         logging: an order drawn for each session, or one fixed order per query.
+        temperature: of plackett-luce: at .1 most documents are seen at two or three ranks, enough
+            to tell the bias, and the pages are stable enough for the bias to do its harm.
         eta: severity of position bias.
         seed: of the simulation and of training.
         queries: queries in the log; another 30% are judged only.
@@ -35,6 +37,7 @@ class DemoConfig:
     out: Path = Path("demo")
     sessions: int = 300_000
     logging: Literal["plackett-luce", "deterministic"] = "plackett-luce"
+    temperature: float = 0.1
     eta: float = 1.0
     seed: int = 0
     queries: int = 2000
@@ -83,6 +86,9 @@ class DemoConfig:
         words = ["ultr", "demo", "--out", str(self.out)]
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in ("sessions", "logging", "eta", "seed") and value != field.default:
+            if (
+                field.name in ("sessions", "logging", "temperature", "eta", "seed")
+                and value != field.default
+            ):
                 words += [f"--{field.name}", str(value)]
         return shlex.join(words)

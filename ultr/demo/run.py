@@ -55,7 +55,7 @@ def demo(
     settings = {
         "judged set": f"{chosen.queries:,} queries in the log, {chosen.docs} documents each on "
         f"average, {chosen.features} features",
-        "logging policy": f"weak ranker, {chosen.logging}",
+        "logging policy": _policy(chosen),
         "clicks": f"position-based model, η = {chosen.eta:g}, ε = 0.1",
         "training": _training(chosen),
         "seed": str(chosen.seed),
@@ -167,6 +167,12 @@ def _counts(results: Results) -> list[tuple[str, str]]:
         ("query-document pairs shown", f"{shown['pairs']:,}"),
         ("of these, at more than one rank", f"{share:.1%}"),
     ]
+
+
+def _policy(config: DemoConfig) -> str:
+    if config.logging == "deterministic":
+        return "weak ranker, one fixed order per query"
+    return f"weak ranker, Plackett-Luce at temperature {config.temperature:g}"
 
 
 def _training(config: DemoConfig) -> str:

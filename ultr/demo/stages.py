@@ -21,6 +21,7 @@ def simulate(config: DemoConfig) -> Result:
         out=config.simulation,
         synthetic=judged,
         logging=config.logging,
+        temperature=config.temperature,
         eta=config.eta,
         sessions=config.sessions,
         seed=config.seed,

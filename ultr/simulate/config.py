@@ -72,6 +72,8 @@ class SimulateConfig:
         epsilon: click noise.
         logger: how much the logging policy knows of relevance.
         logging: always the same ranking, or one drawn for each session.
+        temperature: of plackett-luce, by which scores of deviation 1 within a query are divided:
+            at 1 most documents are seen at every rank, at .1 pages hardly change.
         positions: documents on a page.
         sessions: pages to write.
         seed: of everything.
@@ -87,6 +89,7 @@ class SimulateConfig:
     epsilon: float = 0.1
     logger: Logger = "weak"
     logging: Logging = "deterministic"
+    temperature: float = 1.0
     positions: int = 10
     sessions: int = 1_000_000
     seed: int = 0
@@ -108,6 +111,12 @@ class SimulateConfig:
         _one_of("--click-model", self.click_model, tuple(CLICK_MODELS))
         _one_of("--logger", self.logger, LOGGERS)
         _one_of("--logging", self.logging, LOGGINGS)
+        if not 0.05 <= self.temperature <= 100:
+            raise UsageError(
+                "the temperature of the logging policy is from 0.05 to 100",
+                got=str(self.temperature),
+                hint="--temperature 1 shuffles pages well, 0.1 hardly",
+            )
         if self.sessions < 1 or self.seed < 0:
             raise UsageError(
                 "sessions is a number from 1, and seed one from 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ class PlackettLuce:
         k: positions.
     """
 
-    hazard: npt.NDArray[np.float32]
+    hazard: npt.NDArray[np.floating[Any]]
     offsets: Ints
     width: int
     k: int
@@ -95,9 +96,10 @@ class PlackettLuce:
 
 
 def plackett_luce(judged: JudgedSet, *, score: Floats, k: int) -> PlackettLuce:
-    """Temperature 1; equal scores give uniformly shuffled documents."""
+    """The policy of these scores, below 700; equal ones give uniformly shuffled documents."""
+    wide = bool(np.abs(score).max(initial=0) > 80)  # exp leaves the range of float32
     return PlackettLuce(
-        hazard=np.exp(score).astype(np.float32),
+        hazard=np.exp(score).astype(np.float64 if wide else np.float32),
         offsets=judged.offsets,
         width=max(int(judged.sizes[: judged.logged].max()), k),
         k=k,

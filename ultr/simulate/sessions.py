@@ -61,7 +61,7 @@ def sessions(config: SimulateConfig, *, judged: JudgedSet, streams: Streams) -> 
     if config.logging == "deterministic":
         policy = logger.deterministic(streams.order, judged, score=score, k=k)
     else:
-        policy = logger.plackett_luce(judged, score=score, k=k)
+        policy = logger.plackett_luce(judged, score=score / config.temperature, k=k)
     user = User(eta=config.eta, epsilon=config.epsilon, y_max=judged.y_max)
     sample = CLICK_MODELS[config.click_model]
     step = max(1, _CELLS // max(int(judged.sizes.max()), k))
