@@ -47,6 +47,10 @@ class Member(NamedTuple):
     data: bytes
     place: Place = alone
 
+    def check(self, path: Path) -> None:
+        """See `check`."""
+        check(self, path)
+
 
 YANDEX = b"".join(
     b"%d\t%d\tQ\t7\t0\t10\t11\t12\n%d\t%d\tC\t11\n" % (s, s, s, s + 1) for s in range(6)

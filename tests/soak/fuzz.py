@@ -21,10 +21,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.logs.family import FAMILY, PIECES, check, mutated
+from tests.etl.keyed_family import KEYED
+from tests.logs.family import FAMILY, PIECES, mutated
 from ultr.errors import DataError
 from ultr.logs import raw
 
+READERS = FAMILY | KEYED
 BATCH = 2000
 MAX_SECONDS = 60
 """For one file of a few hundred bytes: longer is a hang."""
@@ -70,7 +72,7 @@ def _packed(rng: random.Random, data: bytes) -> bytes:
 
 def run_batch(name: str, first: int, count: int, at: Path) -> dict[str, Any]:
     """Check files `first` to `first + count - 1`; writes the number of each to `at` before it."""
-    member, slowest, refused = FAMILY[name], 0.0, 0
+    member, slowest, refused = READERS[name], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, first + count):
             rng = random.Random(f"{name}:{number}")
@@ -80,7 +82,7 @@ def run_batch(name: str, first: int, count: int, at: Path) -> dict[str, Any]:
             faulthandler.dump_traceback_later(MAX_SECONDS, exit=True)
             began = time.monotonic()
             try:
-                check(member, path)
+                member.check(path)
             except DataError:
                 refused += 1
             slowest = max(slowest, time.monotonic() - began)
@@ -132,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=100_000, help="for each reader")
     parser.add_argument("--state", type=Path, default=Path("build/soak"))
-    parser.add_argument("--readers", nargs="*", default=list(FAMILY))
+    parser.add_argument("--readers", nargs="*", default=list(READERS))
     parser.add_argument("--batch", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.batch:

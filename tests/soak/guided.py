@@ -14,15 +14,15 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["ultr.logs", "ultr.letor"]):
-    from tests.logs.family import FAMILY, check
+with atheris.instrument_imports(include=["ultr.logs", "ultr.letor", "ultr.etl"]):
+    from tests.soak.fuzz import READERS
     from ultr.errors import DataError
 
 
 def main() -> None:
     """Fuzz one reader, from its good file on."""
     name, *options = sys.argv[1:]
-    member = FAMILY[name]
+    member = READERS[name]
     with tempfile.TemporaryDirectory() as folder:
         seeds, files = Path(folder) / "seeds", Path(folder) / "files"
         seeds.mkdir()
@@ -31,7 +31,7 @@ def main() -> None:
 
         def one(data: bytes) -> None:
             try:
-                check(member, member.place(files, data))
+                member.check(member.place(files, data))
             except DataError:
                 return
 

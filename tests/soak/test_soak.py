@@ -22,8 +22,7 @@ import pytest
 import ultr
 from tests.faults.kills import contents, rerun, survive, write_logs
 from tests.faults.train_kills import EVERY_PHASE, kill_often, write_data
-from tests.logs.family import FAMILY
-from tests.soak.fuzz import fuzz
+from tests.soak.fuzz import READERS, fuzz
 from tests.train.outcome import outcome
 
 FILES = int(os.environ.get("SOAK_FILES", "100000"))
@@ -78,14 +77,14 @@ def test_trainings_killed_at_random_moments(tmp_path, planted):
     note("kills", "train", {"kills": kills, "runs": runs, "runs_that_differ": 0})
 
 
-@pytest.mark.parametrize("reader", FAMILY)
+@pytest.mark.parametrize("reader", READERS)
 def test_mutated_files(reader):
     result = fuzz(reader, files=FILES, state=STATE)
     note("mutated_files", reader, result)
     assert "failure" not in result, result["failure"]
 
 
-@pytest.mark.parametrize("reader", FAMILY)
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs the extra `soak`")
 def test_guided(reader):
     command = [sys.executable, "-m", "tests.soak.guided", reader, f"-runs={FILES}"]

@@ -46,8 +46,7 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         >>> add_judgments(Path("lake"), source=Path("qrels.txt"), format="qrels")  # doctest: +SKIP
     """
     opened = open_lake(lake)
-    frame = _READERS[format](source)
-    grades = _grades(frame["grade"], source)
+    frame, grades = read_grades(source, format=format)
     with opened.commit("judgments") as change:
         more: dict[str, int] = {}
         if format == "baidu":
@@ -73,6 +72,25 @@ def add_judgments(lake: Path, *, source: Path, format: Format) -> dict[str, Any]
         }
         change.manifest.meta["judgments"] = facts | {"source": str(source), "format": format}
     return facts | {"lists_are_stale": is_stale(open_lake(lake))}
+
+
+def read_grades(source: Path, *, format: Format) -> tuple[pl.DataFrame, pl.Series]:  # noqa: A002
+    """Rows of a file of judgments as they stand in it, and their grades.
+
+    Args:
+        source: the file or, for ultra, the folder.
+        format: of it.
+
+    Returns:
+        `query_id, doc_id` as text (for baidu `query, title, text, frequency_bucket`) and `grade`;
+        `[N]` the grades as int16.
+
+    Raises:
+        DataError: an unreadable file, a wrong line, or a grade that is no whole number from 0
+            to 30.
+    """
+    frame = _READERS[format](source)
+    return frame, _grades(frame["grade"], source)
 
 
 def _read_table(source: Path) -> pl.DataFrame:
@@ -135,7 +153,8 @@ def _grades(column: pl.Series, source: Path) -> pl.Series:
     """Whole numbers from 0 to 30, as int16; the gain of a higher grade leaves float64's digits."""
     if not len(column):
         raise _empty(source)
-    if column.dtype.is_nested():
+    # Bytes that are no UTF-8 come as a binary column.
+    if column.dtype.is_nested() or column.dtype == pl.Binary:
         numbers = pl.repeat(None, len(column), dtype=pl.Float64, eager=True)
     else:
         numbers = column.cast(pl.Float64, strict=False)
