@@ -13,7 +13,7 @@ from ultr.train import TrainConfig
 from ultr.train.device import arrays_of, query_weight
 from ultr.train.source import InMemory
 from ultr.train.start import start
-from ultr.train.step import run_epoch
+from ultr.train.step import PROGRAMS, run_epoch
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,14 @@ def test_half_precision_is_close_and_parameters_stay_whole(data, name):
     for one, other in zip(*(jax.tree.leaves(s.params) for s in (half, whole)), strict=True):
         assert not np.array_equal(one, other) or one.ndim == 1
         np.testing.assert_allclose(one, other, atol=0.05)
+
+
+def test_the_deterministic_program_computes_the_same(data):
+    """XLA refuses options that it does not know, on every device."""
+    runs = [passed(data, is_deterministic=value) for value in (False, True)]
+    for one, other in zip(*(jax.tree.leaves(run[1:]) for run in runs), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert PROGRAMS[True]._cache_size() > 0
 
 
 def test_room_for_more_lists_and_batches_changes_nothing(data):

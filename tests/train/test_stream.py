@@ -19,7 +19,7 @@ from ultr.train.lake_lists import COPIES, LakeLists
 from ultr.train.source import InMemory
 from ultr.train.splits import split_lists
 from ultr.train.start import start
-from ultr.train.step import click_nll, run_epoch
+from ultr.train.step import PROGRAMS, click_nll, run_epoch
 from ultr.train.stream import Streamed, open_source
 from ultr.transform import PER_QUERY
 
@@ -144,10 +144,10 @@ def test_one_program_serves_all_groups_and_their_order_is_of_seed_and_epoch(lake
         n_features=5, n_documents=1, config=config, decay=0.0, is_frozen=False,
         log_propensity=jax.numpy.zeros(4),
     )  # fmt: skip
-    before = run_epoch._cache_size()
+    before = PROGRAMS[False]._cache_size()
     for arrays, plan, _ in source.segments(epoch=1):
         state, _ = run_epoch(model, state, arrays, plan)
-    assert run_epoch._cache_size() == before + 1
+    assert PROGRAMS[False]._cache_size() == before + 1
 
 
 def test_an_epoch_is_taken_up_again_at_a_segment(lake):

@@ -60,7 +60,7 @@ def command(
 
     Every half minute the whole state is kept in the run's folder. A training that was stopped, by
     Ctrl-C, SIGTERM or a crash, goes on with --resume, which needs no settings, and ends as if
-    nothing had happened.
+    nothing had happened (to the bit on a CPU, and on a GPU with --set is_deterministic=true).
 
     \b
     Examples:

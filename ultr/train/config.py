@@ -105,6 +105,8 @@ class TrainConfig:
         features_dtype: of the features on the device: bfloat16 halves their memory and traffic, and
             keeps 8 bits of a standardised value.
         compute_dtype: of the ranker's arithmetic; parameters, losses and sums stay float32.
+        is_deterministic: on a GPU, add gradients up in a fixed order, which is slower: a training
+            that was stopped and resumed then ends bit-identical, as it does on a CPU anyway.
         batches_per_dispatch: how long the device works on its own; between two dispatches are
             progress and checkpoints.
         memory_limit: bytes that lists and features may take while training; a lake above it is
@@ -145,6 +147,7 @@ class TrainConfig:
     seed: int = 0
     features_dtype: Literal["float32", "bfloat16"] = "float32"
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    is_deterministic: bool = False
     batches_per_dispatch: int = 1024
     memory_limit: int | None = None
     checkpoint_seconds: float = 30.0

@@ -29,7 +29,7 @@ _MAY_CHANGE = frozenset({
     "documents_per_batch", "averaging", "evaluations", "evaluation_steps", "min_steps", "patience",
     "seed", "checkpoint_seconds", "propensities", "propensity_clip_norm", "schedule",
     "schedule_steps", "warmup_steps", "batches_per_dispatch", "memory_limit", "features_dtype",
-    "compute_dtype", "strength",
+    "compute_dtype", "strength", "is_deterministic",
 })  # fmt: skip
 """Settings that do not change what states there are."""
 

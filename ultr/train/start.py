@@ -84,6 +84,7 @@ def _model(config: TrainConfig, sizes: _Sizes) -> Model:
         objective(config),
         config.compute_dtype,
         SUM_DECAY if config.sessions_per_batch is None else 0.0,
+        config.is_deterministic,
     )
 
 

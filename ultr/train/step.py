@@ -96,6 +96,7 @@ class Model(NamedTuple):
         compute_dtype: of the ranker's arithmetic; its parameters, the losses and all sums are
             float32 whatever it is.
         sum_decay: of the running mean of a batch's Σ c w; at 0 a batch is divided by its own.
+        is_deterministic: compile for the same bits in every run on a GPU too.
     """
 
     graphs: Towers
@@ -104,6 +105,7 @@ class Model(NamedTuple):
     objective: Callable[..., Terms]
     compute_dtype: str = "float32"
     sum_decay: float = SUM_DECAY
+    is_deterministic: bool = False
 
 
 def gather(arrays: Arrays, plan: Plan) -> Batch:
@@ -220,16 +222,32 @@ def update(model: Model, state: State, batch: Batch) -> tuple[State, dict[str, j
     return new, measured
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
 def run_epoch(
     model: Model, state: State, arrays: Arrays, plan: Plan
 ) -> tuple[State, dict[str, jax.Array]]:
     """All batches of a plan in one dispatch; measurements are `[B]` each, 0 for empty batches."""
+    return PROGRAMS[model.is_deterministic](model, state, arrays, plan)
 
+
+def _epoch(
+    model: Model, state: State, arrays: Arrays, plan: Plan
+) -> tuple[State, dict[str, jax.Array]]:
     def one(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         return update(model, state, batch)
 
     return _over(one, state, arrays, plan)
+
+
+# The gradient of a gather adds up what the lists send to a document. On a GPU that is done by
+# atomic additions, in the order in which they come; this option has XLA sort and segment the sums,
+# and choose its kernels without a race. A CPU takes it and has nothing to change.
+_DETERMINISTIC = {"xla_gpu_deterministic_ops": True}
+
+PROGRAMS = {
+    False: jax.jit(_epoch, static_argnums=0, donate_argnums=1),
+    True: jax.jit(_epoch, static_argnums=0, donate_argnums=1, compiler_options=_DETERMINISTIC),
+}
+"""An epoch, by `Model.is_deterministic`."""
 
 
 def click_nll(model: Model, params: Towers, arrays: Arrays, plan: Plan) -> jax.Array:
