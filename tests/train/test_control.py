@@ -100,16 +100,18 @@ def test_a_policy_that_knows_nothing_does_no_harm():
     assert error(controlled_logits(data, score=score, logits=np.zeros(5))) < 0.02
 
 
-def test_gradient_and_curvature_are_those_of_the_value(log):
+@pytest.mark.parametrize("cells", [5, 30])
+def test_gradient_and_curvature_are_those_of_the_value(log, cells):
     data = log.select(np.arange(log.n_lists) < 40)
     data = replace(data, where=data.where & (np.arange(5) < 4))  # the last one is masked
     design = covariates(data, data.features[:, 0].astype(np.float64))
     rng = np.random.default_rng(0)
-    x, start = rng.normal(size=10), np.zeros(10)
-    cell = np.maximum(data.position - 1, 0)
-    problem = _Problem(data, np.arange(data.n_lists), design, cell, start)
+    cell = rng.permuted(np.broadcast_to(np.arange(cells), (40, cells)), axis=1)[:, :5]
+    x, start = rng.normal(size=5 + cells), np.zeros(5 + cells)
+    offset = rng.normal(size=cell.shape)
+    problem = _Problem(data, np.arange(data.n_lists), design, cell, offset, start)
     _, gradient, curvature = _terms(problem, x)
-    for direction in np.eye(10):
+    for direction in np.eye(5 + cells):
         ahead, behind = (_terms(problem, x + sign * 1e-5 * direction) for sign in (1, -1))
         slope = (ahead[0] - behind[0]) / 2e-5
         np.testing.assert_allclose(slope, gradient @ direction, rtol=1e-4, atol=1e-3)
@@ -120,7 +122,7 @@ def test_gradient_and_curvature_are_those_of_the_value(log):
 def test_chunks_and_samples_change_little(log, monkeypatch):
     score = log.features[:, 0].astype(np.float64)
     whole = controlled_logits(log, score=score, logits=np.zeros(5))
-    monkeypatch.setattr(control, "_CELLS", 5_000)
+    monkeypatch.setattr(control, "_CHUNK", 500)
     np.testing.assert_allclose(
         controlled_logits(log, score=score, logits=np.zeros(5)), whole, atol=1e-5
     )
@@ -144,3 +146,16 @@ def test_each_bias_context_has_a_curve_of_its_own(log):
     found = controlled_logits(data, score=score, logits=np.zeros((5, 2)))
     relative = np.exp(found - found[0, 0])
     np.testing.assert_allclose(relative, EXAMINATION[:, None] * [1.0, 0.5], atol=0.05)
+
+
+def test_of_a_large_table_the_positions_are_fitted(log, monkeypatch):
+    """Contexts keep how they stand to each other, at every position."""
+    monkeypatch.setattr(control, "_MOST_CELLS", 9)
+    level = np.random.default_rng(5).integers(0, 2, log.where.shape, np.int32)
+    column = BiasColumn("kind", ("a", "b"), is_per_document=True)
+    data = replace(log, context=level[:, :, None], bias=(column,))
+    score = log.features[:, 0].astype(np.float64)
+    begun = np.stack([np.zeros(5), np.linspace(0.0, 0.1, 5)], axis=1)
+    found = controlled_logits(data, score=score, logits=begun)
+    np.testing.assert_allclose(found[:, 1] - found[:, 0], begun[:, 1], atol=1e-12)
+    assert error(found[:, 0]) < 0.05

@@ -34,8 +34,11 @@ _PRIOR_CLICKS = 1.0
 log propensities, on which the likelihood does not depend, where it was."""
 
 _STEPS = 50
-_CELLS = 3_000_000
-"""Numbers of the design held at once."""
+_CHUNK = 400_000
+"""Documents of lists that are worked on at once."""
+
+_MOST_CELLS = 2000
+"""Of a table of propensities that is fitted cell by cell: the curvature has a row for each."""
 
 
 def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
@@ -47,17 +50,24 @@ def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
     Args:
         data: the training split.
         score: `[N]` of a ranker trained jointly with the propensities.
-        logits: `[P, *levels]` those propensities, to begin with.
+        logits: `[P, *levels]` those propensities, to begin with. Of a table of more than 2,000
+            only the positions are fitted: every context keeps how it stands to the others.
     """
     design = covariates(data, score)
-    start = np.concatenate([[1.0], np.zeros(design.shape[1] - 1), logits.ravel()])
     chosen = np.arange(data.n_lists)
     if data.n_lists > _LISTS:
         chosen = np.sort(np.random.default_rng(0).choice(data.n_lists, _LISTS, replace=False))
     # Where a list's document stands: its cell in the flattened table.
     at = (np.maximum(data.position - 1, 0), *np.moveaxis(data.context, -1, 0))
     cell = np.ravel_multi_index(at, logits.shape)
-    found = _newton(_Problem(data, chosen, design, cell, start))[design.shape[1] :]
+    offset, own = np.zeros(cell.shape), logits.ravel()
+    by_position = logits.size > _MOST_CELLS
+    if by_position:
+        offset, own, cell = own[cell], np.zeros(len(logits)), at[0]
+    start = np.concatenate([[1.0], np.zeros(design.shape[1] - 1), own])
+    found = _newton(_Problem(data, chosen, design, cell, offset, start))[design.shape[1] :]
+    if by_position:
+        return logits + found.reshape(-1, *[1] * (logits.ndim - 1))
     return found.reshape(logits.shape)
 
 
@@ -117,14 +127,16 @@ class _Problem(NamedTuple):
         data: the lists.
         lists: which of them to use.
         design: `[N, M]` covariates.
-        cell: `[L, K]` place of a list's documents in the flattened table.
-        start: `[M + P]` what the fit begins with.
+        cell: `[L, K]` which of the C numbers that are fitted is a document's log propensity.
+        offset: `[L, K]` what is added to it.
+        start: `[M + C]` what the fit begins with.
     """
 
     data: Lists
     lists: NDArray[np.intp]
     design: Floats
     cell: Ints
+    offset: Floats
     start: Floats
 
 
@@ -152,29 +164,60 @@ def _newton(problem: _Problem) -> Floats:
 
 def _terms(problem: _Problem, x: Floats) -> tuple[float, Floats, Floats]:
     """Value, gradient and Hessian of what is minimised."""
-    data, lists, design, cell, start = problem
-    m = design.shape[1]
-    value = 0.5 * _PRIOR_CLICKS * float(((x - start) ** 2).sum())
-    gradient, curvature = _PRIOR_CLICKS * (x - start), _PRIOR_CLICKS * np.eye(len(x))
-    size = max(1, _CELLS // (data.where.shape[1] * len(x)))
-    for first in range(0, len(lists), size):
-        at = lists[first : first + size]
-        where = data.where[at]
-        row = np.zeros((*where.shape, len(x)))
-        row[..., :m] = design[data.document[at]]
-        place = m + cell[at]
-        np.put_along_axis(row, place[..., None], 1.0, axis=-1)
-        z = np.where(where, row @ x, -np.inf)
-        z -= z.max(axis=1, keepdims=True)
-        p = np.exp(z)
-        total = p.sum(axis=1, keepdims=True)
-        p /= total
-        clicks = np.where(where, data.clicks[at], 0.0).astype(np.float64)
-        n = clicks.sum(axis=1)
-        value -= float((clicks * np.where(where, z - np.log(total), 0.0)).sum())
-        gradient += ((n[:, None] * p - clicks)[..., None] * row).sum(axis=(0, 1))
-        mean = (p[..., None] * row).sum(axis=1)
-        flat = (np.sqrt(n[:, None] * p)[..., None] * row).reshape(-1, len(x))
-        mean *= np.sqrt(n)[:, None]
-        curvature += flat.T @ flat - mean.T @ mean
+    m = problem.design.shape[1]
+    value = 0.5 * _PRIOR_CLICKS * float(((x - problem.start) ** 2).sum())
+    gradient = _PRIOR_CLICKS * (x - problem.start)
+    curvature = _PRIOR_CLICKS * np.eye(len(x))
+    size = max(1, _CHUNK // problem.cell.shape[1])
+    for first in range(0, len(problem.lists), size):
+        p, n, clicks, nll = _clicks_and_chances(problem, problem.lists[first : first + size], x)
+        at = problem.lists[first : first + size]
+        rows, cell = problem.design[problem.data.document[at]], problem.cell[at]
+        w = n * p
+        value += nll
+        gradient[:m] += np.einsum("lk,lkm->m", w - clicks, rows)
+        gradient[m:] += np.bincount(cell.ravel(), (w - clicks).ravel(), len(x) - m)
+        # Σ n p (r − r̄)(r − r̄)ᵀ of rows r = (covariates, one-hot cell), whose second half is sparse.
+        centred = rows - np.einsum("lk,lkm->lm", p, rows)[:, None]
+        flat = centred.reshape(-1, m)
+        curvature[:m, :m] += flat.T @ (w.reshape(-1, 1) * flat)
+        mixed = [
+            np.bincount(cell.ravel(), (w * column).ravel(), len(x) - m)
+            for column in np.moveaxis(centred, -1, 0)
+        ]
+        curvature[:m, m:] += mixed
+        curvature[m:, :m] += np.transpose(mixed)
+        curvature[m:, m:] += _between_cells(cell, w, p, size=len(x) - m)
     return value, gradient, curvature
+
+
+def _clicks_and_chances(
+    problem: _Problem, at: NDArray[np.intp], x: Floats
+) -> tuple[Floats, Floats, Floats, float]:
+    """Chances of a click `[l, K]`, clicks of each list `[l, 1]` and document, and their NLL."""
+    data, m = problem.data, problem.design.shape[1]
+    where = data.where[at]
+    # Products first: a document's are the same in all its lists.
+    score = (problem.design @ x[:m])[data.document[at]]
+    z = np.where(where, score + x[m:][problem.cell[at]] + problem.offset[at], -np.inf)
+    z -= z.max(axis=1, keepdims=True)
+    p = np.exp(z)
+    total = p.sum(axis=1, keepdims=True)
+    clicks = np.where(where, data.clicks[at], 0.0).astype(np.float64)
+    nll = -float((clicks * np.where(where, z - np.log(total), 0.0)).sum())
+    return p / total, clicks.sum(axis=1, keepdims=True), clicks, nll
+
+
+def _between_cells(cell: Ints, w: Floats, p: Floats, *, size: int) -> Floats:
+    """`[C, C]` of the one-hot cells: diag(Σ w) less Σ w pᵀ, where a list has K cells of C."""
+    if size <= cell.shape[1] * 4:  # few: a product of matrices
+        list_of = np.arange(len(cell))[:, None] * size
+        spread = np.bincount((list_of + cell).ravel(), p.ravel(), len(cell) * size)
+        spread = spread.reshape(-1, size)
+        n = w.sum(axis=1, keepdims=True)
+        pairs = (n * spread).T @ spread
+    else:
+        place = cell[:, :, None] * size + cell[:, None, :]
+        both = w[:, :, None] * p[:, None, :]
+        pairs = np.bincount(place.ravel(), both.ravel(), size * size).reshape(size, size)
+    return np.asarray(np.diag(np.bincount(cell.ravel(), w.ravel(), size)) - pairs, np.float64)
