@@ -74,7 +74,7 @@ def _chunk(block: Records, actions: Actions) -> Chunk:
         rejects, good = [block.rejects], frame
     else:
         lost = frame.filter(~is_event & ~is_spoiling & ~ignored)
-        told = lost.select("line", "reason").join(block.texts, on="line", how="left")
+        told = lost.select("line", "reason").join(block.texts(), on="line", how="left")
         rejects = [block.rejects, told]
         good = frame.filter(is_event | is_spoiling)
     events = as_events(_events(good.filter(~ignored)))
