@@ -51,35 +51,42 @@ _TEXT = "VARCHAR"
 _STRUCTURE = json.dumps(
     {
         **dict.fromkeys(TEXTS, _TEXT),
-        **dict.fromkeys((*HITS, *BULK), "JSON"),
+        **{name: [_TEXT] for name in HITS},
+        **dict.fromkeys(BULK, "JSON"),
         "event_attributes": {"object": {"object_id": _TEXT}, "position": {"ordinal": _TEXT}},
     }
 )
-_HITS = f"coalesce({', '.join(f'nullif(j.{name}, $null)' for name in HITS)})"
 _SELECT = f"""
 with parsed as (
-    select line, json_transform("text", $structure) as j from lines
+    select line, "text", json_transform("text", $structure) as j from lines
 ),
 
+-- Only queries without hits are looked at again: what they have may be no list.
 read as (
     select
         line,
         {", ".join(f"j.{name}" for name in TEXTS)},
         j.event_attributes.object.object_id as object_id,
         j.event_attributes.position.ordinal as ordinal,
-        {_HITS} as told,
+        j.{HITS[0]} as first_list,
+        j.{HITS[1]} as second_list,
+        case
+            when j.{HITS[0]} is null and coalesce(j.action_name, '') = ''
+            then json_type("text", {[f"$.{name}" for name in HITS]})
+        end as types,
+        nullif(types[1], 'NULL') as first_type,
         coalesce({", ".join(f'j."{name}"' for name in BULK)}) is not null as is_bulk
     from parsed
 )
 
 select
-    * exclude (told, is_bulk),
-    case when told is not null then json_transform(told, $texts) end as hits,
-    told is null or json_type(told) = 'ARRAY' as is_hit_list,
+    * exclude (first_list, second_list, types, first_type, is_bulk),
+    coalesce(first_list, case when first_type is null then second_list end) as hits,
+    coalesce(first_type, nullif(types[2], 'NULL'), 'ARRAY') = 'ARRAY' as is_hit_list,
     is_bulk
 from read
 """  # noqa: S608  our own names only
-_PARAMETERS = {"structure": _STRUCTURE, "texts": json.dumps([_TEXT]), "null": "null"}
+_PARAMETERS = {"structure": _STRUCTURE}
 
 
 class Records(NamedTuple):
