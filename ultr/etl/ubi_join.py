@@ -118,25 +118,25 @@ class UbiJoin:
         self._old = set()
 
     def _make(self, parts: Generator[pl.DataFrame], folder: Path) -> None:
-        files = SessionFiles(self._change)
         changed = Changed(folder)
         again, late = [], []
         is_old = pl.col("source").is_in(sorted(self._old))
-        # One thread reads shares, one makes pages, and this one writes them.
-        for events, done in ahead((e, assemble(e)) for e in ahead(parts)):
-            self._count(done)
-            if not self._old:
-                files.add(done.sessions)
-                write_unattached(self._change, done.unattached)
-            else:
-                files.add(done.sessions.filter(~is_old))
-                write_unattached(self._change, done.unattached.filter(~is_old))
-                changed.add(done.sessions.filter(is_old))
-                changed.made(events.filter(is_old, pl.col("kind") == "query"))
-                again.append(events.filter(is_old).select("source", "line"))
-                late.append(done.unattached.filter(is_old))
-        for source, delta in files.close().items():
-            self._deltas[source].merge(delta)
+        with SessionFiles(self._change) as files:
+            # One thread reads shares, one makes pages, and one encodes them.
+            for events, done in ahead((e, assemble(e)) for e in ahead(parts)):
+                self._count(done)
+                if not self._old:
+                    files.add(done.sessions)
+                    write_unattached(self._change, done.unattached)
+                else:
+                    files.add(done.sessions.filter(~is_old))
+                    write_unattached(self._change, done.unattached.filter(~is_old))
+                    changed.add(done.sessions.filter(is_old))
+                    changed.made(events.filter(is_old, pl.col("kind") == "query"))
+                    again.append(events.filter(is_old).select("source", "line"))
+                    late.append(done.unattached.filter(is_old))
+            for source, delta in files.close().items():
+                self._deltas[source].merge(delta)
         if again:
             forget_unattached(self._change, pl.concat(again))
             write_unattached(self._change, pl.concat(late))
