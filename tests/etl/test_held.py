@@ -14,6 +14,7 @@ from ultr.etl import held, session_files, shares
 from ultr.etl.held import Held
 from ultr.lake import create_lake
 from ultr.logs import raw, spill
+from ultr.logs.lean import lean
 
 ROWS = {"a": [1, 2, 3], "b": [4, 5]}
 
@@ -55,7 +56,7 @@ def test_a_source_is_held_once_and_not_after_it_was_dropped(tmp_path, monkeypatc
 
 
 def test_a_source_that_grows_too_large_leaves_the_others(tmp_path, monkeypatch):
-    size = pl.DataFrame({"source": ["a"], "line": [1]}).estimated_size()
+    _, size = lean(pl.DataFrame({"source": ["a"], "line": [1]}))
     monkeypatch.setattr(held, "HELD_BYTES", 2 * size)
     with create_lake(tmp_path / "lake").commit("test") as change:
         kept = Held(("source", "line"))

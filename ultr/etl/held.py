@@ -8,8 +8,9 @@ import polars as pl
 
 from ultr.etl.events import read_files
 from ultr.lake import Commit, File
+from ultr.logs.lean import lean
 
-HELD_BYTES = 384 << 20
+HELD_BYTES = 448 << 20
 """Rows of so many bytes are kept; a source with more than is left of it is read back."""
 
 
@@ -30,9 +31,9 @@ class Held:
         """Take rows that were written, in their order."""
         if source in self._too_large:
             return
-        kept = rows.select(self._columns)
+        kept, size = lean(rows.select(self._columns))
         self._rows.setdefault(source, []).append(kept)
-        self._bytes[source] = self._bytes.get(source, 0) + int(kept.estimated_size())
+        self._bytes[source] = self._bytes.get(source, 0) + size
         if sum(self._bytes.values()) > HELD_BYTES:
             self.drop(source)
             self._too_large.add(source)

@@ -14,12 +14,14 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ultr.logs.lean import lean
+
 PART_BYTES = 32 << 20
 """Text of the file that one part stands for, more or less."""
 
 MAX_PARTS = 4096
 
-HELD_BYTES = 384 << 20
+HELD_BYTES = 448 << 20
 """Rows that are dealt out in memory; more of them go to the disk, which takes four times longer."""
 
 
@@ -117,9 +119,9 @@ class _Dealt:
 
     def add(self, frame: pl.DataFrame, order: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
         """Add rows that `order` sorts by partition."""
-        ordered = frame[order]
+        ordered, size = lean(frame[order])
         self._held.append((ordered, bounds))
-        self._bytes += int(ordered.estimated_size())
+        self._bytes += size
         if self._bytes > HELD_BYTES:
             for rows, at in self._held:
                 for batch in rows.to_arrow().combine_chunks().to_batches():
