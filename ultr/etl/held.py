@@ -11,7 +11,10 @@ from ultr.lake import Commit, File
 from ultr.logs.lean import lean
 
 HELD_BYTES = 448 << 20
-"""Rows of so many bytes are kept; a source with more than is left of it is read back."""
+"""Rows of so many bytes are kept; a source with more than is left of it is read back.
+
+With what reading takes, and dealing out as much again, a process stays below 2 GiB.
+"""
 
 
 class Held:
@@ -25,6 +28,7 @@ class Held:
         self._columns = columns
         self._rows: dict[str, list[pl.DataFrame]] = {}
         self._bytes: dict[str, int] = {}
+        self._total = 0
         self._too_large = set[str]()
 
     def add(self, rows: pl.DataFrame, *, source: str) -> None:
@@ -34,14 +38,15 @@ class Held:
         kept, size = lean(rows.select(self._columns))
         self._rows.setdefault(source, []).append(kept)
         self._bytes[source] = self._bytes.get(source, 0) + size
-        if sum(self._bytes.values()) > HELD_BYTES:
+        self._total += size
+        if self._total > HELD_BYTES:
             self.drop(source)
             self._too_large.add(source)
 
     def drop(self, source: str) -> None:
         """Forget the rows of a source."""
         self._rows.pop(source, None)
-        self._bytes.pop(source, None)
+        self._total -= self._bytes.pop(source, 0)
 
     def frames(self, change: Commit, files: Sequence[File]) -> Iterator[pl.DataFrame]:
         """The rows of files in order, each source once: what was given is let go of."""

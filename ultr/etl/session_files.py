@@ -19,11 +19,13 @@ FILE_ROWS = 1 << 16
 HELD_ROWS = 1 << 19
 """Pages of all sources that wait for more of theirs; some 300 bytes each."""
 
-
 _REPEAT = [
-    f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
-    for field in SESSIONS.arrow()
-    if field.name not in ("ordinal", "doc_id")
+    "feedback.list.element.action",
+    *(
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        for field in SESSIONS.arrow()
+        if field.name not in ("ordinal", "doc_id")
+    ),
 ]
 """Paths of the columns that get a dictionary, as Parquet writes them."""
 
