@@ -184,6 +184,44 @@ def test_one_bad_line_leaves_the_others_as_they_are(read):
     assert (bad.rejects.height, good.rejects.height) == (1, 0)
 
 
+ODD = [
+    "{}", "[1]", "5", "null", '"text"', '{"a": NaN}', '{"query_id": "q", "query_id": "r"}',
+    '{"user_query": "x", "query_response_hit_ids": "d", "query_response_objects_ids": ["e"]}',
+    '{"user_query": "x", "query_response_hit_ids": null, "query_response_objects_ids": ["e", 1]}',
+    '{"user_query": "x", "query_response_hit_ids": [], "query_response_objects_ids": {"e": 1}}',
+    '{"user_query": "x", "query_response_objects_ids": 7}',
+    '{"user_query": "x", "action_name": "", "query_response_hit_ids": {}}',
+    '{"event_attributes": {"object": {"object_id": [1]}, "position": {"ordinal": "2"}}}',
+    '{"event_attributes": {"object": "d", "position": {"ordinal": 3}}}',
+    '{"user_query": "\\u00e9 \\n é", "index": {}} ', '{"user_query": "x"}\r',
+]  # fmt: skip
+
+
+def records(*lines):
+    data = "".join(line + "\n" for line in lines).encode()
+    with ubi_rows.parser() as connection:
+        return ubi_rows.json_lines(connection, raw.Block(5, data, len(data), len(lines)))
+
+
+def test_lines_are_read_alike_beside_good_and_bad_ones():
+    """Where all lines are JSON they are parsed where they lie, and one by one else."""
+    good = records(*ODD)
+    for bad in ("", "{", '{"a" 1}', "\x00"):
+        found = records(*ODD, bad)
+        assert found.frame.rows() == good.frame.rows()
+        assert found.texts().head(len(ODD)).rows() == good.texts().rows()
+        assert (found.ignored + found.rejects.height, found.lines) == (1, good.lines + 1)
+    assert good.texts()["text"].to_list() == [line.removesuffix("\r") for line in ODD]
+    assert good.frame["line"].to_list() == list(range(5, 5 + len(ODD)))
+    assert good.rejects.height == 0
+
+
+def test_hits_are_of_the_first_name_that_tells_some():
+    found = records(*ODD).frame.select("hits", "is_hit_list").rows()
+    assert found[7:12] == [(None, False), (["e", "1"], True), ([], True), (None, False),
+                           (None, False)]  # fmt: skip
+
+
 def test_json_beyond_all_measure_is_a_reject(read, monkeypatch):
     monkeypatch.setattr(ubi_rows, "MEMORY", "40MB")
     deep = '{"query_response_hit_ids": ' + "[" * 500_000 + "]" * 500_000 + "}"

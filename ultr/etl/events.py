@@ -17,14 +17,14 @@ Ids = Callable[[str, pl.Series], pl.Series]
 
 
 def new_documents(events: pl.DataFrame) -> pl.Series:
-    """The distinct keys of documents that may not stand on the pages of their own chunk."""
+    """The keys of documents that may not stand on the pages of their own chunk, some repeatedly."""
     is_new = (events["state"] == "unattached").fill_null(value=True)
-    return pl.concat([events["doc_key"].filter(is_new).drop_nulls(), _hits(events)]).unique()
+    return pl.concat([events["doc_key"].filter(is_new).drop_nulls(), _hits(events)])
 
 
 def new_queries(events: pl.DataFrame) -> pl.Series:
-    """The distinct keys of queries, which are their texts."""
-    return events["query_key"].drop_nulls().unique()
+    """The keys of queries, which are their texts, some repeatedly."""
+    return events["query_key"].drop_nulls()
 
 
 def with_ids(events: pl.DataFrame, ids: Ids, *, source: str) -> pl.DataFrame:

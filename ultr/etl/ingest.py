@@ -305,9 +305,10 @@ class _Job(NamedTuple):
         keeps_text = not self.privacy.no_text
         with ChunkWriter(change, source=name, keeps_text=keeps_text) as writer:
             for chunk in map(self.privacy.applied, chunks):
-                writer.write(chunk)
+                rows = writer.write(chunk)
                 if self.join is not None:
-                    self.join.add(chunk, source=name)
+                    self.join.add(chunk, source=name, rows=rows)
+                    del rows  # they need not stay in memory until the next ones are there
                 counts.add(chunk)
                 advance(chunk.size)
         check_format(path, counts, form=self.config.format)

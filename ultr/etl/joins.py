@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
+import polars as pl
+
 from ultr.etl.clock import clock_of
 from ultr.etl.counts import Counts, Delta
 from ultr.etl.late import settle
@@ -29,8 +31,8 @@ class Join(Protocol):
     def forget(self, source: str) -> None:
         """Note what a source holds, before its rows are removed."""
 
-    def add(self, chunk: Chunk, *, source: str) -> None:
-        """Note what a chunk holds that was written."""
+    def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:
+        """Note what a chunk holds that was written, and the rows of `events` that it became."""
 
     def withdraw(self, source: str) -> None:
         """Forget what was noted of a source that turned out unreadable: its rows are gone."""

@@ -3,29 +3,64 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import polars as pl
+import pyarrow as pa
 
 from ultr.etl.counts import Delta
 from ultr.etl.replace import as_rows, count, replace_pages
 from ultr.lake import Commit
+from ultr.schema import SESSIONS
 
-FILE_ROWS = 1 << 17
+FILE_ROWS = 1 << 16
 HELD_ROWS = 1 << 19
 """Pages of all sources that wait for more of theirs; some 300 bytes each."""
 
+_REPEAT = [
+    "feedback.list.element.action",
+    *(
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        for field in SESSIONS.arrow()
+        if field.name not in ("ordinal", "doc_id")
+    ),
+]
+"""Paths of the columns that get a dictionary, as Parquet writes them."""
+
 
 class SessionFiles:
-    """Writes pages of many sources into few files, each of one source."""
+    """Writes pages of many sources into few files, each of one source.
+
+    A context manager. A thread encodes a file while the pages of the next are made; no more than
+    one waits for it.
+
+    Args:
+        change: the commit.
+    """
 
     def __init__(self, change: Commit) -> None:
         self._change = change
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="ultr-encode")
+        self._encoded: Future[None] | None = None
         self._held: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
         self._deltas: defaultdict[str, Delta] = defaultdict(Delta)
 
+    def __enter__(self) -> Self:
+        """Nothing is written before pages come."""
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """End the thread."""
+        self._encoder.shutdown()
+
     def add(self, pages: pl.DataFrame) -> None:
-        """Take pages; files are written as they fill."""
+        """Take pages; files are written as they fill.
+
+        Raises:
+            OSError: the disk refused some.
+        """
         for (source,), own in pages.partition_by("source", as_dict=True).items():
             count(self._deltas[str(source)], own)
             self._held[str(source)].append(own)
@@ -36,14 +71,30 @@ class SessionFiles:
             del sizes[fullest]
 
     def close(self) -> dict[str, Delta]:
-        """Write what is left; returns what was written of each source."""
+        """Write what is left; returns what was written of each source.
+
+        Raises:
+            OSError: as of `add`.
+        """
         for source in list(self._held):
             self._flush(source)
+        self._settle()
         return dict(self._deltas)
 
     def _flush(self, source: str) -> None:
-        rows = as_rows(pl.concat(self._held.pop(source)))
-        self._change.write("sessions", rows.to_arrow(), source=source)
+        rows = self._held.pop(source)
+        self._settle()
+        self._encoded = self._encoder.submit(self._write, rows, source)
+
+    def _settle(self) -> None:
+        """Wait for the file that is being written; its error is raised here."""
+        encoded, self._encoded = self._encoded, None
+        if encoded is not None:
+            encoded.result()
+
+    def _write(self, rows: list[pl.DataFrame], source: str) -> None:
+        data = as_rows(pl.concat(rows)).to_arrow()
+        self._change.write("sessions", data, dictionary=_REPEAT, delta=["ordinal"], source=source)
 
 
 class Changed:

@@ -14,6 +14,7 @@ from ultr.ahead import ahead
 from ultr.etl.clock import count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import read_files
+from ultr.etl.held import Held
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.session_files import Changed, SessionFiles
 from ultr.etl.shares import shares
@@ -43,6 +44,7 @@ class UbiJoin:
         self._old = self._sources()
         self._bases = bases(change.manifest.sources)
         self._touched, self._has_forgotten = Touched(), False
+        self._held = Held(COLUMNS)
         self._facts: dict[str, dict[str, Any]] = {}
         self._deltas: defaultdict[str, Delta] = defaultdict(Delta)
         self._told: Counter[str] = Counter(pages_by_impressions=0, pages_by_hits=0)
@@ -56,8 +58,8 @@ class UbiJoin:
             for rows in read_files(self._change, self._events({source}), columns=columns):
                 self._touched.add(rows)
 
-    def add(self, chunk: Chunk, *, source: str) -> None:
-        """Note the pages of a chunk, its times and its positions."""
+    def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:
+        """Note the pages of a chunk, its times and its positions, and keep its rows."""
         assert chunk.events is not None  # noqa: S101  the reader of this format gives them
         facts = self._facts.setdefault(source, {"days": {}, "orphans": 0, "ordinals": {}})
         count_days(facts["days"], chunk.events["at"].dt.epoch("us"))
@@ -65,10 +67,13 @@ class UbiJoin:
         count_ordinals(facts["ordinals"], chunk.events)
         if self._old:
             self._touched.add(chunk.events)
+        if rows is not None:
+            self._held.add(rows, source=source)
 
     def withdraw(self, source: str) -> None:
         """Forget the times and positions of a source whose rows are gone again."""
         self._facts.pop(source, None)
+        self._held.drop(source)
 
     def facts(self, source: str) -> dict[str, Any]:
         """Events by day, events without a page id, and what tells where positions start."""
@@ -84,7 +89,7 @@ class UbiJoin:
             plan = self._plan()
             frames = (
                 with_base(plan.of(rows), now)
-                for rows in read_files(self._change, plan.files, columns=COLUMNS)
+                for rows in self._held.frames(self._change, plan.files)
             )
             rows = sum(f.rows for f in plan.files)
             with tempfile.TemporaryDirectory(prefix="ultr-ingest-") as folder:
@@ -113,25 +118,25 @@ class UbiJoin:
         self._old = set()
 
     def _make(self, parts: Generator[pl.DataFrame], folder: Path) -> None:
-        files = SessionFiles(self._change)
         changed = Changed(folder)
         again, late = [], []
         is_old = pl.col("source").is_in(sorted(self._old))
-        # One thread reads shares, one makes pages, and this one writes them.
-        for events, done in ahead((e, assemble(e)) for e in ahead(parts)):
-            self._count(done)
-            if not self._old:
-                files.add(done.sessions)
-                write_unattached(self._change, done.unattached)
-            else:
-                files.add(done.sessions.filter(~is_old))
-                write_unattached(self._change, done.unattached.filter(~is_old))
-                changed.add(done.sessions.filter(is_old))
-                changed.made(events.filter(is_old, pl.col("kind") == "query"))
-                again.append(events.filter(is_old).select("source", "line"))
-                late.append(done.unattached.filter(is_old))
-        for source, delta in files.close().items():
-            self._deltas[source].merge(delta)
+        with SessionFiles(self._change) as files:
+            # One thread reads shares, one makes pages, and one encodes them.
+            for events, done in ahead((e, assemble(e)) for e in ahead(parts)):
+                self._count(done)
+                if not self._old:
+                    files.add(done.sessions)
+                    write_unattached(self._change, done.unattached)
+                else:
+                    files.add(done.sessions.filter(~is_old))
+                    write_unattached(self._change, done.unattached.filter(~is_old))
+                    changed.add(done.sessions.filter(is_old))
+                    changed.made(events.filter(is_old, pl.col("kind") == "query"))
+                    again.append(events.filter(is_old).select("source", "line"))
+                    late.append(done.unattached.filter(is_old))
+            for source, delta in files.close().items():
+                self._deltas[source].merge(delta)
         if again:
             forget_unattached(self._change, pl.concat(again))
             write_unattached(self._change, pl.concat(late))

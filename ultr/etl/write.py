@@ -107,8 +107,11 @@ class ChunkWriter:
         for file in self._files.values():
             file.close() if kind is None else file.abandon()
 
-    def write(self, chunk: Chunk) -> None:
+    def write(self, chunk: Chunk) -> pl.DataFrame | None:
         """Write a chunk's sessions, queries, documents, events and rejects.
+
+        Returns:
+            The rows of `events`, where it has any.
 
         Raises:
             DataError: keys that break the lake's rule.
@@ -123,13 +126,15 @@ class ChunkWriter:
             if chunk.documents is not None:
                 documents = chunk.documents.rename({"doc_key": "key"})
             self._write_distinct("doc", documents)
+        events = None
         if chunk.events is not None and chunk.events.height:
-            self._write_events(chunk.events)
+            events = self._write_events(chunk.events)
         if chunk.rejects.height:
             rejects = chunk.rejects.with_columns(source=pl.lit(self._source))
             self._files["rejects"].write(rejects.to_arrow())
+        return events
 
-    def _write_events(self, events: pl.DataFrame) -> None:
+    def _write_events(self, events: pl.DataFrame) -> pl.DataFrame:
         """Write events, and the queries and documents that the pages of their chunk do not have."""
         documents, queries = new_documents(events), new_queries(events)
         if len(documents):
@@ -138,6 +143,7 @@ class ChunkWriter:
             self._write_distinct("query", pl.DataFrame({"key": queries, "text": queries}))
         rows = with_ids(events, self._to_ids, source=self._source)
         self._files["events"].write(rows.to_arrow())
+        return rows
 
     def _to_ids(self, column: str, keys: pl.Series) -> pl.Series:
         """Ids of keys, by the lake's rule; the first keys of a new lake decide which one it is."""

@@ -53,8 +53,8 @@ class YandexJoin:
         files = self._files("sessions", {source}) + self._files("events", {source})
         self._gone += [distinct_hashes(self._change, f, "session_id") for f in files]
 
-    def add(self, chunk: Chunk, *, source: str) -> None:
-        """Note the sessions of a chunk, and the clicks that no page of it takes."""
+    def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:  # noqa: ARG002
+        """Note the sessions of a chunk, and the clicks that no page of it takes; few are joined."""
         assert chunk.events is not None  # noqa: S101  the reader of this format gives them
         lost = chunk.events.filter(pl.col("state") == "unattached")
         # The session of any other click is that of a page.
@@ -66,8 +66,8 @@ class YandexJoin:
             )
         )
         write_unattached(self._change, unattached(lost.with_columns(source=pl.lit(source))))
-        for rows in (chunk.pages, chunk.events):
-            elapsed = rows["elapsed_ms"].clip(upper_bound=_MOST_MS)
+        for part in (chunk.pages, chunk.events):
+            elapsed = part["elapsed_ms"].clip(upper_bound=_MOST_MS)
             count_days(self._days[source], elapsed * 1000)
 
     def withdraw(self, source: str) -> None:

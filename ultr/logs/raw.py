@@ -146,7 +146,7 @@ class _Lines:
         """
         if not self._needs_all and (at := self._cut_in_last_part()):
             last = self._parts.pop()
-            return self._block(b"".join([*self._parts, last[:at]]), last[at:])
+            return self._block(b"".join([*self._parts, memoryview(last)[:at]]), last[at:])
         data = b"".join(self._parts)
         at = self._cut(data)
         if at:
@@ -163,6 +163,8 @@ class _Lines:
     def _cut_in_last_part(self) -> int:
         """Where to cut the last part, so that the many bytes before it are copied once; or 0."""
         last = self._parts[-1]
+        if self._cut is after_last_line:
+            return after_last_line(last)  # which needs no whole first line, nor a copy
         begin = last.find(b"\n") + 1
         at = self._cut(last[begin:])
         return begin + at if at else 0

@@ -23,6 +23,9 @@ CLICKS = ("click", "item_click", "product_click", "result_click")
 IMPRESSIONS = ("impression", "item_impression", "product_impression", "view")
 
 
+_NO_PAGES = as_pages(PAGE_SCHEMA.to_frame())
+
+
 @dataclass(frozen=True)
 class Actions:
     """What the log calls a click and an impression; capitals do not matter.
@@ -74,13 +77,13 @@ def _chunk(block: Records, actions: Actions) -> Chunk:
         rejects, good = [block.rejects], frame
     else:
         lost = frame.filter(~is_event & ~is_spoiling & ~ignored)
-        told = lost.select("line", "reason").join(block.texts, on="line", how="left")
+        told = lost.select("line", "reason").join(block.texts(), on="line", how="left")
         rejects = [block.rejects, told]
         good = frame.filter(is_event | is_spoiling)
     events = as_events(_events(good.filter(~ignored)))
     refused = as_rejects(rejects)
     return Chunk(
-        pages=as_pages(PAGE_SCHEMA.to_frame()),
+        pages=_NO_PAGES,
         rejects=refused,
         lines=block.lines,
         used=events.height,

@@ -11,9 +11,9 @@ import polars as pl
 
 from ultr.errors import DataError
 from ultr.logs.parquet import names_in, read_parquet
-from ultr.logs.raw import Block, blocks, head, is_parquet, lines_of
+from ultr.logs.raw import Block, blocks, head, is_parquet
 from ultr.logs.rows import LINE
-from ultr.logs.ubi_rows import HITS, RECORD, TEXTS, Records, json_lines, parser
+from ultr.logs.ubi_rows import HITS, NOTHING, RECORD, TEXTS, Records, json_lines, parser
 
 _ATTRIBUTES = "event_attributes"
 _PATHS = {"object_id": ("object", "object_id"), "ordinal": ("position", "ordinal")}
@@ -35,7 +35,7 @@ def read_records(path: Path) -> Generator[Records]:
     else:
         with parser() as connection:
             for block in blocks(path):
-                yield json_lines(connection, *lines_of(block), size=block.size)
+                yield json_lines(connection, block)
 
 
 def _array(path: Path) -> Generator[Records]:
@@ -44,8 +44,7 @@ def _array(path: Path) -> Generator[Records]:
         for block in blocks(path, cut=_after_last_element, needs_all=True):
             elements = [e.replace(b"\n", b" ") for e in _elements(block.data)]
             text = b"".join(e + b"\n" for e in elements)
-            part = Block(first, text, block.size, len(elements))
-            yield json_lines(connection, *lines_of(part), size=block.size)
+            yield json_lines(connection, Block(first, text, block.size, len(elements)))
             first += len(elements)
 
 
@@ -79,7 +78,6 @@ def _outside(data: bytes) -> tuple[Bools, Bools]:
 
 def _parquet(path: Path) -> Generator[Records]:
     wanted = [n for n in names_in(path) if n in (*TEXTS, *HITS, _ATTRIBUTES)]
-    nothing = pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String, "text": pl.String})
     for rows in read_parquet(path, columns=wanted):
         found = rows.frame.select(LINE, *(_column(rows.frame[n], path) for n in wanted))
         hits = [pl.col(n) for n in HITS if n in wanted] or [pl.lit(None)]
@@ -95,7 +93,7 @@ def _parquet(path: Path) -> Generator[Records]:
             columns.get(name, pl.lit(None)).cast(dtype).alias(name)
             for name, dtype in RECORD.items()
         )
-        yield Records(parsed, nothing.drop("reason"), nothing, parsed.height, 0, rows.size)
+        yield Records(parsed, lambda: NOTHING, NOTHING, parsed.height, 0, rows.size)
 
 
 def _column(column: pl.Series, path: Path) -> pl.Series:

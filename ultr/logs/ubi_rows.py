@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import duckdb
+import numpy as np
 import polars as pl
+import pyarrow as pa
+
+from ultr.logs.letters import places
+from ultr.logs.raw import Block, is_utf8, lines_of
 
 TEXTS = ("action_name", "timestamp", "query_id", "session_id", "client_id", "user_id",
          "user_query", "application")  # fmt: skip
@@ -38,39 +44,49 @@ RECORD = pl.Schema(
 )
 """`is_hit_list` is false where the hits are something else than a list."""
 
+NOTHING = pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String, "text": pl.String})
+"""No rejects."""
+
 _TEXT = "VARCHAR"
 _STRUCTURE = json.dumps(
     {
         **dict.fromkeys(TEXTS, _TEXT),
-        **dict.fromkeys((*HITS, *BULK), "JSON"),
+        **{name: [_TEXT] for name in HITS},
+        **dict.fromkeys(BULK, "JSON"),
         "event_attributes": {"object": {"object_id": _TEXT}, "position": {"ordinal": _TEXT}},
     }
 )
-_HITS = f"coalesce({', '.join(f'nullif(j.{name}, $null)' for name in HITS)})"
 _SELECT = f"""
 with parsed as (
-    select line, json_transform("text", $structure) as j from lines
+    select line, "text", json_transform("text", $structure) as j from lines
 ),
 
+-- Only queries without hits are looked at again: what they have may be no list.
 read as (
     select
         line,
         {", ".join(f"j.{name}" for name in TEXTS)},
         j.event_attributes.object.object_id as object_id,
         j.event_attributes.position.ordinal as ordinal,
-        {_HITS} as told,
+        j.{HITS[0]} as first_list,
+        j.{HITS[1]} as second_list,
+        case
+            when j.{HITS[0]} is null and coalesce(j.action_name, '') = ''
+            then json_type("text", {[f"$.{name}" for name in HITS]})
+        end as types,
+        nullif(types[1], 'NULL') as first_type,
         coalesce({", ".join(f'j."{name}"' for name in BULK)}) is not null as is_bulk
     from parsed
 )
 
 select
-    * exclude (told, is_bulk),
-    case when told is not null then json_transform(told, $texts) end as hits,
-    told is null or json_type(told) = 'ARRAY' as is_hit_list,
+    * exclude (first_list, second_list, types, first_type, is_bulk),
+    coalesce(first_list, case when first_type is null then second_list end) as hits,
+    coalesce(first_type, nullif(types[2], 'NULL'), 'ARRAY') = 'ARRAY' as is_hit_list,
     is_bulk
 from read
 """  # noqa: S608  our own names only
-_PARAMETERS = {"structure": _STRUCTURE, "texts": json.dumps([_TEXT]), "null": "null"}
+_PARAMETERS = {"structure": _STRUCTURE}
 
 
 class Records(NamedTuple):
@@ -78,7 +94,7 @@ class Records(NamedTuple):
 
     Attributes:
         frame: `RECORD`, one row per line that is JSON.
-        texts: `line, text` of all lines; empty where the file is no text.
+        texts: makes `line, text` of all lines; empty where the file is no text.
         rejects: `line, reason, text` of what is no record.
         lines: records, rejects and `ignored` ones.
         ignored: blank lines.
@@ -86,7 +102,7 @@ class Records(NamedTuple):
     """
 
     frame: pl.DataFrame
-    texts: pl.DataFrame
+    texts: Callable[[], pl.DataFrame]
     rejects: pl.DataFrame
     lines: int
     ignored: int
@@ -107,27 +123,40 @@ def parser() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def json_lines(
-    connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame, bad: pl.DataFrame, *, size: int
-) -> Records:
+def json_lines(connection: duckdb.DuckDBPyConnection, block: Block) -> Records:
     """Parse lines of JSON objects.
 
     Args:
         connection: from `parser`.
-        lines: `line, text`.
-        bad: `line, text, reason` of lines that are not text.
-        size: bytes of the file that the lines stand for.
+        block: the lines.
     """
+    if is_utf8(block.data):
+        try:
+            frame = _parsed(connection, _as_they_lie(block))
+            texts = partial(_texts, block)
+            return Records(frame, texts, _refused([]), block.lines, 0, block.size)
+        except duckdb.Error:
+            pass
+    lines, bad = lines_of(block)
+    is_blank = lines["text"].str.strip_chars().str.len_bytes() == 0
+    told = lines.filter(~is_blank)
+    frames, rejects = _checked(connection, told)
+    frame = pl.concat([RECORD.to_frame(), *frames])
+    ignored = lines.height - told.height
     total = lines.height + bad.height
-    try:
-        return Records(_parsed(connection, lines), lines, _refused([bad]), total, 0, size)
-    except duckdb.Error:
-        is_blank = lines["text"].str.strip_chars().str.len_bytes() == 0
-        told = lines.filter(~is_blank)
-        frames, rejects = _checked(connection, told)
-        frame = pl.concat([RECORD.to_frame(), *frames])
-        ignored = lines.height - told.height
-        return Records(frame, lines, _refused([bad, *rejects]), total, ignored, size)
+    return Records(frame, lambda: lines, _refused([bad, *rejects]), total, ignored, block.size)
+
+
+def _as_they_lie(block: Block) -> pa.Table:
+    """`line, text` without a copy of the text: a line's end is blank to JSON."""
+    ends = np.concatenate([[0], places(block.data, b"\n") + 1]).astype(np.int32)
+    text = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(block.data))
+    line = np.arange(block.first_line, block.first_line + len(text))
+    return pa.table({"line": line, "text": text})
+
+
+def _texts(block: Block) -> pl.DataFrame:
+    return lines_of(block)[0]
 
 
 def _checked(
@@ -147,10 +176,10 @@ def _checked(
 
 
 def _refused(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat([p.select("line", "reason", "text") for p in parts])
+    return pl.concat([NOTHING, *(p.select(NOTHING.columns) for p in parts)])
 
 
-def _parsed(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
+def _parsed(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame | pa.Table) -> pl.DataFrame:
     connection.register("lines", lines)
     try:
         found = connection.sql(_SELECT, params=_PARAMETERS).pl()
