@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ def command(
       ultr ingest night/ --format ubi --click-action buy_click --late 7d --lake lake
       ultr ingest tmp_data --format ultra --labels clicks --lake lake
     """
+    # Before Polars is imported: what a block leaves, the next takes a moment later, and the system
+    # need not take the memory back and clear it meanwhile. (Polars itself waits half a second.)
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
+
     from ultr.config import from_mapping
     from ultr.errors import UsageError
     from ultr.etl.ingest import IngestConfig, ingest

@@ -16,7 +16,8 @@ ROW_GROUP_ROWS, ROW_GROUP_BYTES = 1 << 14, 64 << 20
 """A row group ends at the first of the two: DuckDB reads by row group, and one is held here."""
 
 _HARDLY_REPEAT = ("ordinal", "session_id", "elapsed_ms", "doc_id", "key", "title", "text", "line")
-"""Columns whose values differ too much for a dictionary, which costs time until it is given up."""
+"""Columns whose values differ too much for a dictionary, which costs time until it is given up.
+Of texts all lengths stand before all letters, which zstd shrinks by a tenth more."""
 
 
 class TableFile:
@@ -62,6 +63,7 @@ class TableFile:
                 self._schema,
                 compression="zstd",
                 use_dictionary=self._repeating(),
+                column_encoding=self._texts(),
                 write_statistics=self._ordered(),
             )
         group = pa.concat_tables(self._waiting)
@@ -85,6 +87,14 @@ class TableFile:
             for field in self._schema
             if field.name not in _HARDLY_REPEAT
         ]
+
+    def _texts(self) -> dict[str, str]:
+        """Encodings of the texts that get no dictionary."""
+        return {
+            field.name: "DELTA_LENGTH_BYTE_ARRAY"
+            for field in self._schema
+            if field.name in _HARDLY_REPEAT and pa.types.is_string(field.type)
+        }
 
     def _ordered(self) -> list[str]:
         """Columns of which the least and the greatest value help a reader to skip rows."""
