@@ -53,9 +53,16 @@ class TableFile:
         self._waiting.append(data.select(self._schema.names).cast(self._schema))
         rows = sum(t.num_rows for t in self._waiting)
         if rows >= ROW_GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= ROW_GROUP_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Have what waits encoded.
+
+        Raises:
+            OSError: the disk refused the rows before.
+        """
+        if not self._waiting:
+            return
         if self._file is None:
             self._path = self._change.new_file(self._table)
             self._file = pq.ParquetWriter(
@@ -106,8 +113,7 @@ class TableFile:
         Raises:
             OSError: the disk refused it.
         """
-        if self._waiting:
-            self._flush()
+        self.flush()
         self._settle()
         self._encoder.shutdown()
         if self._file is not None and self._path is not None:

@@ -114,7 +114,10 @@ class ChunkWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Finish the files, or let go of them."""
+        """Finish the files, all at once, or let go of them."""
+        if kind is None:
+            for file in self._files.values():
+                file.flush()
         for file in self._files.values():
             file.close() if kind is None else file.abandon()
 

@@ -93,7 +93,8 @@ def _clean(block: Block) -> Pages | None:
     if any(letters.has(document[name], SEPARATOR) for name in ("key", "media_type")):
         return None  # tokens stand in the other texts, whose separators `_chunk` looks after
     document = document.with_columns(_abstract_length(document["abstract"]))
-    pages = Pages(frame.filter(is_header), document, size)
+    header = frame.select("line", "key", "title", "abstract").filter(is_header)
+    pages = Pages(header, document, size)
     return pages if _are_clean(pages) else None
 
 
@@ -129,7 +130,8 @@ def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> C
     offsets = pa.array(np.concatenate([[0], np.cumsum(size)]), pa.int64())
 
     def listed(column: pl.Series) -> pl.Series:
-        return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, column.to_arrow()))
+        values = column.to_arrow(compat_level=pl.CompatLevel.newest())  # texts are not copied
+        return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, values))
 
     query = _spaced(header["key"]).alias("query_key")
     frame = pl.DataFrame(
