@@ -26,7 +26,7 @@ _digit = np.full(256, _NO_BYTE, np.uint16)
 for _letters in (b"0123456789abcdef", b"0123456789ABCDEF"):
     _digit[np.frombuffer(_letters, np.uint8)] = np.arange(16)
 _first, _second = _digit, _digit[:, None]  # as they stand in a little-endian word
-_BYTES = np.where(np.maximum(_first, _second) < 16, _first << 4 | _second, _NO_BYTE).reshape(-1)  # noqa: PLR2004
+_BYTES = np.where(np.maximum(_first, _second) < 16, _first << 4 | _second, _NO_BYTE).reshape(-1)
 """Two hex digits, as they stand in memory -> their byte, or `_NO_BYTE`."""
 
 
