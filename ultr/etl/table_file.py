@@ -117,7 +117,7 @@ class TableFile:
             self._change.add(self._table, self._path, rows=self._rows, source=self._source)
 
     def abandon(self) -> None:
-        """Let go of the file; the commit deletes what was written."""
+        """Let go of a file that is not finished; the commit deletes what was written."""
         self._encoder.shutdown()
         if self._file is not None:
             with contextlib.suppress(OSError, pa.ArrowException):

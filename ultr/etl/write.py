@@ -115,11 +115,15 @@ class ChunkWriter:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Finish the files, all at once, or let go of them."""
-        if kind is None:
+        try:
+            if kind is None:
+                for file in self._files.values():
+                    file.flush()
+                for file in self._files.values():
+                    file.close()
+        finally:
             for file in self._files.values():
-                file.flush()
-        for file in self._files.values():
-            file.close() if kind is None else file.abandon()
+                file.abandon()
 
     def write(self, chunk: Chunk) -> None:
         """Write a chunk's sessions, queries, documents, events and rejects.
