@@ -70,6 +70,40 @@ def test_a_commit_builds_on_what_another_job_committed_meanwhile(root):
     assert grades(root) == [1, 2, 3, 4]
 
 
+def test_files_go_to_the_disk_while_others_are_written_and_all_before_the_manifest(
+    root, monkeypatch
+):
+    flushed, real = [], ultr.lake._fsync
+
+    def flush(path):
+        flushed.append(path.suffix or path.name)
+        real(path)
+
+    monkeypatch.setattr(ultr.lake, "_fsync", flush)
+    with open_lake(root).commit("three") as change:
+        change.write("judgments", judgments(3), source="a")
+        change.write("judgments", judgments(4), source="b")
+        change.withdraw(source="a")
+        change.new_file("judgments").write_bytes(b"written, not added")
+    assert grades(root) == [1, 2, 4]
+    assert sorted(flushed[:-2]) == [".parquet"] * 3
+    assert flushed[-2:] == ["judgments", root.name]
+
+
+def test_what_the_disk_refuses_is_not_committed(root, monkeypatch):
+    def refuse(path):
+        raise OSError(28, f"No space left on device for {path.name}")
+
+    def write():
+        with open_lake(root).commit("full") as change:
+            change.write("judgments", judgments(9))
+
+    monkeypatch.setattr(ultr.lake, "_fsync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write()
+    assert grades(root) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "error", [DataError("a", got="b", hint="c"), KeyboardInterrupt(), OSError()]
 )

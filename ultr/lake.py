@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -302,6 +302,10 @@ class Commit:
     _written: list[Path] = field(default_factory=list)
     _token: str = field(default_factory=lambda: secrets.token_hex(4))
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _flushing: ThreadPoolExecutor = field(  # a disk takes several files at a time
+        default_factory=lambda: ThreadPoolExecutor(_FLUSHES, thread_name_prefix="ultr-flush")
+    )
+    _flushed: dict[Path, Future[None]] = field(default_factory=dict)
 
     def new_file(self, table: str, **keys: object) -> Path:
         """A fresh path for a file of `table`; its folder exists. Register it with `add`.
@@ -320,7 +324,7 @@ class Commit:
         return folder / name
 
     def add(self, table: str, path: Path, *, rows: int, **keys: object) -> None:
-        """Make a written file part of a table.
+        """Make a written file part of a table; it goes to the disk while others are written.
 
         Args:
             table: of the registry.
@@ -331,6 +335,7 @@ class Commit:
         relative = path.relative_to(self.root).as_posix()
         entry = File(relative, rows, {k: str(v) for k, v in keys.items()})
         self.manifest.tables.setdefault(table, []).append(entry)
+        self._flushed[path] = self._flushing.submit(_fsync, path)
 
     def write(
         self,
@@ -408,15 +413,17 @@ class Commit:
 
     def publish(self) -> None:
         """Flush what was written and put the new manifest in place."""
-        written = [p for p in self._written if p.exists()]
-        with ThreadPoolExecutor(_FLUSHES) as pool:  # a disk takes several at a time
-            for paths in (written, {p.parent for p in self._written}):
-                deque(pool.map(_fsync, paths), maxlen=0)
+        with self._flushing as pool:
+            for path in self._written:
+                if path.exists():  # it was not withdrawn
+                    (self._flushed.get(path) or pool.submit(_fsync, path)).result()
+            deque(pool.map(_fsync, {p.parent for p in self._written}), maxlen=0)
         self.manifest.version += 1
         _write_manifest(self.root, self.manifest)
 
     def discard(self) -> None:
         """Delete what was written, and the folders that are left empty."""
+        self._flushing.shutdown(cancel_futures=True)
         for path in self._written:
             path.unlink(missing_ok=True)
             for folder in path.relative_to(self.root).parents[:-1]:

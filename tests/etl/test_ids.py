@@ -43,6 +43,14 @@ def test_a_digest_gives_its_first_eight_bytes_big_endian():
     assert to_id(DIGESTS, "hex", column="doc").to_list() == expected
 
 
+@pytest.mark.parametrize("length", [32, 40, 64, 128])
+def test_every_letter_of_a_digest_is_a_hex_digit(length):
+    digest = ("0123456789abcdefABCDEF" * 6)[:length]
+    odd = [digest[:i] + letter + digest[i + 1 :] for i in range(length) for letter in "g/:@`G \x00"]
+    assert detect_rule(pl.Series([digest, digest[::-1]])) == "hex"
+    assert not {detect_rule(pl.Series([digest, text])) for text in odd} - {"xxh3"}
+
+
 def test_text_gives_xxh3_of_its_bytes():
     # The published test vector of XXH3-64 for no input and seed 0.
     empty = 0x2D06800538D394C2

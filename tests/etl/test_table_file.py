@@ -65,3 +65,19 @@ def test_a_failed_commit_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not list((tmp_path / "lake").rglob("*.parquet"))
+
+
+def test_texts_that_hardly_repeat_get_no_dictionary_and_their_lengths_apart(tmp_path):
+    with create_lake(tmp_path / "lake").commit("test") as change:
+        file = TableFile(change, "documents", source="s")
+        file.write(pa.table({"key": ["a", "b"], "doc_id": [7, 8], "title": ["t", None]}))
+        file.close()
+    lake = open_lake(tmp_path / "lake")
+    group = pq.ParquetFile(lake.paths("documents")[0]).metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    encoding = {c.path_in_schema: c.encodings for c in columns}
+    assert all("DELTA_LENGTH_BYTE_ARRAY" in encoding[n] for n in ("key", "title", "text"))
+    assert not any("DICTIONARY" in e for found in encoding.values() for e in found)
+    rows = [(7, "a", "t", None), (8, "b", None, None)]
+    assert lake.sql("select doc_id, key, title, text from documents").fetchall() == rows
+    assert sorted(lake.table("documents").collect().rows()) == rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ HEADER = b"77\t5\x019\t-"
 MD5 = b"0123456789abcdef0123456789abcdef"
 WEIRD = [b"+5", b"5.", b".5", b"1e3", b" 5", b"0x1", b"nan", b"inf", b"-inf", b"1_0", b"",
          b"-0", b"007", b"9" * 30, b"1,5", b'"1"', b"\xff", b"true", b"- ", b"--", b"3.0",
-         b"\x00"]  # fmt: skip
+         b"\x00", b"\x01", b"5\x016"]  # fmt: skip
 
 
 def document(position, click=0, **columns):
@@ -43,10 +44,17 @@ def rejected(chunks):
     return [(r["line"], r["reason"]) for c in chunks for r in c.rejects.iter_rows(named=True)]
 
 
+def documents_of(chunk):
+    """As ingest writes them: a space for every separator of title and text, not of the key."""
+    separator = chunk.separator.decode()
+    spaced = pl.col("title", "text").str.replace_all(separator, " ", literal=True)
+    return chunk.documents.with_columns(spaced).rows()
+
+
 def told(chunks):
     """All that a reader says, chunk borders aside."""
     pages = [repr(row) for c in chunks for row in c.pages.rows()]
-    documents = [row for c in chunks for row in c.documents.rows()]
+    documents = [row for c in chunks for row in documents_of(c)]
     rejects = [row for c in chunks for row in c.rejects.rows()]
     return pages, documents, rejects, [sum(getattr(c, n) for c in chunks) for n in
                                        ("lines", "used", "ignored", "repeated")]  # fmt: skip
@@ -66,7 +74,7 @@ def test_a_page_with_all_columns(read):
         assert page[name] == ([1, 0] if column == 5 else [column, None])
     assert (page["media_type"], page["abstract_length"]) == (["23", None], [3, 3])
     assert (page["ordinal"], page["weight"], chunk.used) == (1, 1.0, 3)
-    assert chunk.documents.rows() == [(MD5.decode(), "1 2", "4 5 6")] * 2
+    assert documents_of(chunk) == [(MD5.decode(), "1 2", "4 5 6")] * 2
 
 
 def test_the_query_is_its_tokens_and_may_be_rewritten(read):
@@ -79,8 +87,10 @@ def test_what_is_missing_is_null(read):
     (chunk,) = read(HEADER, document(1, c2=b"-", c3=b"-", c9=b""), document(2, c3=b""))
     assert chunk.pages["abstract_length"].to_list() == [[None, None]]
     assert chunk.pages["height_px"].to_list() == [[None, None]]
-    assert chunk.documents["title"].to_list() == [None, "1 2"]
-    assert chunk.documents["text"].to_list() == [None, None]
+    assert [(title, text) for _, title, text in documents_of(chunk)] == [
+        (None, None),
+        ("1 2", None),
+    ]
 
 
 def test_missing_documents_and_widgets_were_shown_too(read):

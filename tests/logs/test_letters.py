@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from ultr.logs import letters
-from ultr.logs.letters import count, counts_between, places, replaced
+from ultr.logs.letters import count, counts_within, has, places, replaced, replaced_within
+
+WORDS = pl.Series(["a b", None, "", "b\x01é -b", "x" * 300 + " ", "a"], dtype=pl.String)
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 1000])
@@ -16,10 +20,25 @@ def test_counts_and_places(length, monkeypatch):
     data = bytes(rng.choice(np.frombuffer(b"a b", np.uint8), length))
     assert count(data, b" ") == data.count(b" ")
     assert places(data, b" ").tolist() == [i for i, c in enumerate(data) if c == 32]
-    begin = rng.integers(0, length + 1, 200)
-    end = begin + rng.integers(0, length + 1, 200) % (length + 1 - begin)
-    expected = [data[a:b].count(b" ") for a, b in zip(begin, end, strict=True)]
-    assert counts_between(data, b" ", begin, end).tolist() == expected
+    pieces = [
+        p.decode() for p in np.array_split(np.frombuffer(data, "S1"), 7) for p in [b"".join(p)]
+    ]
+    expected = [p.count(" ") + p.count("b") for p in pieces]
+    assert counts_within(pl.Series(pieces, dtype=pl.String), b" b").tolist() == expected
+
+
+@pytest.mark.parametrize("cut", [slice(None), slice(1, 5), slice(3, 3)])
+def test_of_a_column_each_text_is_looked_at_by_itself(cut, monkeypatch):
+    monkeypatch.setattr(letters, "_SLICE_BYTES", 128)
+    column = WORDS[cut]
+    expected = [sum((text or "").count(c) for c in " b") for text in column]
+    assert counts_within(column, b" b").tolist() == expected
+    assert has(column, b"\x01") == any("\x01" in (text or "") for text in column)
+    assert not has(column, b"z")
+    text = pa.array(column.to_list(), pa.large_string())
+    spaced = replaced_within(text.slice(1), b"\x01", b" ")
+    spaced.validate(full=True)
+    assert spaced.to_pylist() == [t and t.replace("\x01", " ") for t in column.to_list()[1:]]
 
 
 @pytest.mark.parametrize(("letter", "by"), [(b"\x01", b" "), (b"z", b"\x00"), (b"a", b"a")])

@@ -1,9 +1,13 @@
-"""Every format of a raw log: its reader, and how its files are found and told apart."""
+"""Every format of a raw log: its reader, and how its files are found and told apart.
+
+A reader is imported when a log of its format comes: some bring a second of the machine's work.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +19,18 @@ from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.yandex_join import YandexJoin
 from ultr.lake import Commit
 from ultr.letor.ultra import FEATURES, LABELS, beside
-from ultr.logs import baidu, table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping
 
 Reader = Callable[[Path], Iterator[Chunk]]
+
+_READERS = {
+    "yandex": "ultr.logs.yandex",
+    "baidu": "ultr.logs.baidu",
+    "ubi": "ultr.logs.ubi",
+    "table": "ultr.logs.table",
+    "ultra": "ultr.logs.ultra",
+}
 
 
 class Source(NamedTuple):
@@ -42,22 +53,21 @@ class Source(NamedTuple):
 
 def source_of(config: IngestConfig) -> Source:
     """The format of a call."""
-    reader: Reader
+    reader = importlib.import_module(_READERS[config.format]).read
     if config.format == "ultra":
-        reader = functools.partial(ultra.read, labels=config.labels)
-        return Source(reader, config.labels, find_lists, _ultra_parts)
+        labelled = functools.partial(reader, labels=config.labels)
+        return Source(labelled, config.labels, find_lists, _ultra_parts)
     if config.format in ("yandex", "baidu"):
-        reader = yandex.read if config.format == "yandex" else baidu.read
         return Source(reader, "", _find, _alone)
     if config.format == "ubi":
         actions = config.actions()
         digest = hashlib.sha256(repr((actions, config.ordinal_base)).encode()).hexdigest()
-        return Source(functools.partial(ubi.read, actions=actions), digest, _find, _alone)
+        return Source(functools.partial(reader, actions=actions), digest, _find, _alone)
     mapping = None if config.mapping is None else read_mapping(config.mapping)
     digest = hashlib.sha256(repr(mapping).encode()).hexdigest()
     features = () if mapping is None else tuple(mapping.features)
-    reader = functools.partial(table.read, mapping=mapping)
-    return Source(reader, digest, _find, _alone, features)
+    mapped = functools.partial(reader, mapping=mapping)
+    return Source(mapped, digest, _find, _alone, features)
 
 
 def join_of(change: Commit, form: str, *, ordinal_base: int | None = None) -> Join | None:

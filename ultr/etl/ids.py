@@ -21,10 +21,13 @@ RULES = ("integer", "hex", "xxh3")
 
 _DIGEST_LENGTHS = (32, 40, 64, 128)
 
-_NO_DIGIT, _ANY_HIGH_BIT = 0x80, np.uint64(0x8080808080808080)
-_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
+_NO_BYTE, _ANY_NO_BYTE = 0x100, np.uint64(0x0100010001000100)
+_digit = np.full(256, _NO_BYTE, np.uint16)
 for _letters in (b"0123456789abcdef", b"0123456789ABCDEF"):
-    _DIGITS[np.frombuffer(_letters, np.uint8)] = np.arange(16)
+    _digit[np.frombuffer(_letters, np.uint8)] = np.arange(16)
+_first, _second = _digit, _digit[:, None]  # as they stand in a little-endian word
+_BYTES = np.where(np.maximum(_first, _second) < 16, _first << 4 | _second, _NO_BYTE).reshape(-1)
+"""Two hex digits, as they stand in memory -> their byte, or `_NO_BYTE`."""
 
 
 class MixedIdsError(DataError):
@@ -135,10 +138,9 @@ def _equally_long(keys: pl.Series, length: int) -> pl.Series:
     text = keys.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     begin = int(np.frombuffer(text.buffers()[1], np.int64)[text.offset])
     letters = np.frombuffer(text.buffers()[2], np.uint8)[begin : begin + len(text) * length]
-    digit = _DIGITS.take(letters).reshape(-1, length)
-    byte = digit[:, 0:16:2] << 4 | digit[:, 1:16:2]
-    word = np.ascontiguousarray(byte).view(">i8").reshape(-1).astype(np.int64)
-    is_broken = (digit.view("<u8") & _ANY_HIGH_BIT).any(axis=1)  # eight letters at a time
+    byte = _BYTES.take(letters.view("<u2")).reshape(-1, length // 2)
+    word = byte[:, :8].astype(np.uint8).view(">i8").reshape(-1).astype(np.int64)
+    is_broken = (byte.view("<u8") & _ANY_NO_BYTE).any(axis=1)  # four bytes at a time
     return pl.Series(word).set(pl.Series(is_broken), None)
 
 

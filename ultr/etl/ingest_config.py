@@ -9,7 +9,7 @@ from typing import Literal
 from ultr.errors import UsageError
 from ultr.etl.ids import parse_rules
 from ultr.etl.late import parse_late
-from ultr.logs.ubi import CLICKS, IMPRESSIONS, Actions
+from ultr.logs.ubi_actions import CLICKS, IMPRESSIONS, Actions
 from ultr.logs.ultra import Labels
 
 Format = Literal["yandex", "baidu", "ubi", "table", "ultra", "letor"]

@@ -15,7 +15,10 @@ from ultr.schema import TABLES
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 1 << 14, 64 << 20
 """A row group ends at the first of the two: DuckDB reads by row group, and one is held here."""
 
-_HARDLY_REPEAT = ("ordinal", "session_id", "elapsed_ms", "doc_id", "key", "title", "text", "line")
+_TEXTS = ("key", "title", "text")
+"""Columns whose lengths stand before all letters: zstd shrinks them by a tenth more, and sooner."""
+
+_HARDLY_REPEAT = ("ordinal", "session_id", "elapsed_ms", "doc_id", "line", *_TEXTS)
 """Columns whose values differ too much for a dictionary, which costs time until it is given up."""
 
 
@@ -52,9 +55,16 @@ class TableFile:
         self._waiting.append(data.select(self._schema.names).cast(self._schema))
         rows = sum(t.num_rows for t in self._waiting)
         if rows >= ROW_GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= ROW_GROUP_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Have what waits encoded.
+
+        Raises:
+            OSError: the disk refused the rows before.
+        """
+        if not self._waiting:
+            return
         if self._file is None:
             self._path = self._change.new_file(self._table)
             self._file = pq.ParquetWriter(
@@ -62,6 +72,9 @@ class TableFile:
                 self._schema,
                 compression="zstd",
                 use_dictionary=self._repeating(),
+                column_encoding={
+                    name: "DELTA_LENGTH_BYTE_ARRAY" for name in _TEXTS if name in self._schema.names
+                },
                 write_statistics=self._ordered(),
             )
         group = pa.concat_tables(self._waiting)
@@ -96,8 +109,7 @@ class TableFile:
         Raises:
             OSError: the disk refused it.
         """
-        if self._waiting:
-            self._flush()
+        self.flush()
         self._settle()
         self._encoder.shutdown()
         if self._file is not None and self._path is not None:
@@ -105,7 +117,7 @@ class TableFile:
             self._change.add(self._table, self._path, rows=self._rows, source=self._source)
 
     def abandon(self) -> None:
-        """Let go of the file; the commit deletes what was written."""
+        """Let go of a file that is not finished; the commit deletes what was written."""
         self._encoder.shutdown()
         if self._file is not None:
             with contextlib.suppress(OSError, pa.ArrowException):

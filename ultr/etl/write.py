@@ -19,6 +19,7 @@ from ultr.etl.seen import Seen
 from ultr.etl.table_file import TableFile
 from ultr.lake import MANIFEST, Commit, create_lake
 from ultr.logs.chunk import Chunk
+from ultr.logs.letters import replaced_within
 
 WRITTEN = ("sessions", "queries", "documents", "events", "rejects")
 """Tables that a raw file has rows of."""
@@ -80,6 +81,16 @@ def _remove(root: Path, made: list[Path]) -> None:
             folder.rmdir()
 
 
+def _spaced(documents: pa.Table, separator: bytes) -> pa.Table:
+    """With a space for every separator of titles and texts."""
+    for name in ("title", "text"):
+        if separator != b" " and name in documents.column_names:
+            text = documents[name].combine_chunks()
+            spaced = replaced_within(text, separator, b" ")
+            documents = documents.set_column(documents.column_names.index(name), name, spaced)
+    return documents
+
+
 class ChunkWriter:
     """Writes the chunks of one raw file into a commit, turning keys into ids.
 
@@ -103,9 +114,16 @@ class ChunkWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Finish the files, or let go of them."""
-        for file in self._files.values():
-            file.close() if kind is None else file.abandon()
+        """Finish the files, all at once, or let go of them."""
+        try:
+            if kind is None:
+                for file in self._files.values():
+                    file.flush()
+                for file in self._files.values():
+                    file.close()
+        finally:
+            for file in self._files.values():
+                file.abandon()
 
     def write(self, chunk: Chunk) -> pl.DataFrame | None:
         """Write a chunk's sessions, queries, documents, events and rejects.
@@ -125,7 +143,7 @@ class ChunkWriter:
             documents = pl.DataFrame({"key": flat})
             if chunk.documents is not None:
                 documents = chunk.documents.rename({"doc_key": "key"})
-            self._write_distinct("doc", documents)
+            self._write_distinct("doc", documents, separator=chunk.separator)
         events = None
         if chunk.events is not None and chunk.events.height:
             events = self._write_events(chunk.events)
@@ -151,7 +169,7 @@ class ChunkWriter:
             self._ids[column] = detect_rule(keys)
         return to_id(keys, self._ids[column], column=column)
 
-    def _write_distinct(self, column: str, rows: pl.DataFrame) -> None:
+    def _write_distinct(self, column: str, rows: pl.DataFrame, *, separator: bytes = b" ") -> None:
         """Keys that this file did not have so far, with what is known of each."""
         table = "queries" if column == "query" else "documents"
         new = self._seen[table].only_new(rows)
@@ -159,7 +177,8 @@ class ChunkWriter:
             ids = self._to_ids(column, new["key"])
             if not self._keeps_text:
                 new = pl.DataFrame({"key": ids.cast(pl.String)})
-            self._files[table].write(new.with_columns(ids.alias(f"{column}_id")).to_arrow())
+            data = new.with_columns(ids.alias(f"{column}_id")).to_arrow()
+            self._files[table].write(_spaced(data, separator))
 
     def _write_sessions(self, pages: pl.DataFrame, query: pl.Series, doc: pl.Series) -> None:
         size = pages["doc_key"].list.len().to_numpy()

@@ -31,6 +31,9 @@ from ultr.logs.baidu_lines import checked
 from ultr.logs.chunk import REJECT_SCHEMA, Chunk, as_pages
 from ultr.logs.raw import Block, blocks, is_utf8
 
+SEPARATOR = b"\x01"
+"""Stands between tokens."""
+
 _TAIL_BYTES = 1 << 16
 """Where a page of thirty documents nearly always begins."""
 
@@ -47,10 +50,12 @@ def read(path: Path) -> Generator[Chunk]:
         DataError: the file is missing, empty or damaged.
     """
     for block in blocks(path, cut=_before_last_page):
-        spaced = block._replace(data=letters.replaced(block.data, b"\x01", b" "))
-        pages = _clean(spaced)
-        nothing = REJECT_SCHEMA.to_frame()
-        yield _chunk(spaced, *(checked(spaced) if pages is None else (pages, nothing, 0)))
+        pages = _clean(block)
+        if pages is None:
+            spaced = block._replace(data=letters.replaced(block.data, SEPARATOR, b" "))
+            yield _chunk(block, *checked(spaced))
+        else:
+            yield _chunk(block, pages, REJECT_SCHEMA.to_frame(), 0)
 
 
 def _before_last_page(data: bytes) -> int:
@@ -84,20 +89,19 @@ def _clean(block: Block) -> Pages | None:
         return None
     if not len(begin) or begin[0] > 0 or size.min() < 1:
         return None
-    frame = frame.with_columns(_abstract_length(frame, block.data))
-    pages = Pages(frame.filter(is_header), frame.filter(~is_header), size)
+    document = frame.filter(~is_header)
+    if any(letters.has(document[name], SEPARATOR) for name in ("key", "media_type")):
+        return None  # tokens stand in the other texts, whose separators `_chunk` looks after
+    document = document.with_columns(_abstract_length(document["abstract"]))
+    header = frame.select("line", "key", "title", "abstract").filter(is_header)
+    pages = Pages(header, document, size)
     return pages if _are_clean(pages) else None
 
 
-def _abstract_length(frame: pl.DataFrame, data: bytes) -> pl.Series:
-    """Tokens of column 3, counted where they stand."""
-    length = frame.select(pl.col("first", "key", "title", "abstract").str.len_bytes().fill_null(0))
-    first, key, title, abstract = (column.to_numpy().astype(np.int64) for column in length)
-    line = np.concatenate([[0], letters.places(data, b"\n")[:-1] + 1])
-    # A line that ends early, such as a header, gives a place in the next; its value is not used.
-    begin = np.minimum(line + first + key + title + 3, len(data) - abstract)
-    tokens = letters.counts_between(data, b" ", begin, begin + abstract) + 1
-    return pl.Series("abstract_length", tokens).set(frame["abstract"].is_null(), None)
+def _abstract_length(abstract: pl.Series) -> pl.Series:
+    """Tokens, between which stands a separator or, once it is replaced, a space."""
+    tokens = letters.counts_within(abstract, SEPARATOR + b" ") + 1
+    return pl.Series("abstract_length", tokens).set(abstract.is_null(), None)
 
 
 def _are_clean(pages: Pages) -> bool:
@@ -126,15 +130,16 @@ def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> C
     offsets = pa.array(np.concatenate([[0], np.cumsum(size)]), pa.int64())
 
     def listed(column: pl.Series) -> pl.Series:
-        return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, column.to_arrow()))
+        values = column.to_arrow(compat_level=pl.CompatLevel.newest())  # texts are not copied
+        return pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, values))
 
-    query = header["key"].alias("query_key")
+    query = _spaced(header["key"]).alias("query_key")
     frame = pl.DataFrame(
         [
             header["line"].alias("ordinal"),
             query,
             query.alias("query_text"),
-            header["title"].replace(MISSING, None).alias("reformulation"),
+            _spaced(header["title"]).replace(MISSING, None).alias("reformulation"),
             listed(document["key"].alias("doc_key")),
             *(listed(document[name]) for name in _LISTS),
         ]
@@ -149,4 +154,10 @@ def _chunk(block: Block, pages: Pages, rejects: pl.DataFrame, ignored: int) -> C
         documents=document.select(
             pl.col("key").alias("doc_key"), pl.col("title").replace(MISSING, None), text="abstract"
         ),
+        separator=SEPARATOR,
     )
+
+
+def _spaced(column: pl.Series) -> pl.Series:
+    text = column.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pl.Series(letters.replaced_within(text, SEPARATOR, b" "))

@@ -59,6 +59,7 @@ class Chunk:
         size: bytes of the file that this chunk stands for, for progress.
         documents: `DOCUMENT_SCHEMA`, where the log has more of a document than its key; a document
             may come repeatedly.
+        separator: what stands between the tokens of `documents`, and is to become a space.
         events: `EVENT_SCHEMA`, one row per line, where clicks come apart from their pages. Their
             lines count as used (or repeated); ingest joins what is left over to other chunks.
     """
@@ -71,6 +72,7 @@ class Chunk:
     ignored: int = 0
     size: int = 0
     documents: pl.DataFrame | None = None
+    separator: bytes = b" "
     events: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:

@@ -22,6 +22,10 @@ BLOCK_BYTES = 16 << 20
 PIECE_BYTES, PIECES_AHEAD = 4 << 20, 4
 """What is decompressed at a time, and how much of it before it is asked for."""
 
+_FREED_BYTES = 31 << 20
+"""glibc gives memory of its largest pieces back to the system, which clears it for the next block.
+Up to the size of the largest that it has freed, at most 32 MiB, it keeps them (mallopt(3))."""
+
 MAX_LINE_BYTES = 16 << 20
 """A longer line is rejected, and never held in memory."""
 
@@ -30,6 +34,9 @@ MAX_TOGETHER_BYTES = 64 << 20
 
 MAX_EXPANSION, EXPANSION_FROM_BYTES = 250, 256 << 20
 """Logs shrink to a fifth or a twentieth. A larger file that grew more than this is a bomb."""
+
+_TAIL_BYTES = 256 << 10
+"""Where the last lines of a piece are looked for first."""
 
 _BOM, _PARQUET = b"\xef\xbb\xbf", b"PAR1"
 _NO_LINE = b"\xff"
@@ -91,6 +98,7 @@ def blocks(path: Path, *, cut: Cut = after_last_line, needs_all: bool = False) -
     Raises:
         DataError: a missing, unreadable, empty or damaged file, naming how far it could be read.
     """
+    bytes(_FREED_BYTES)  # made and freed, never touched
     lines = _Lines(path, cut=cut, needs_all=needs_all)
     for piece in ahead(_pieces(path), depth=PIECES_AHEAD):
         lines.add(piece)
@@ -146,7 +154,8 @@ class _Lines:
         """
         if not self._needs_all and (at := self._cut_in_last_part()):
             last = self._parts.pop()
-            return self._block(b"".join([*self._parts, memoryview(last)[:at]]), last[at:])
+            whole = b"".join([*self._parts, memoryview(last)[:at]])
+            return self._block(whole, last[at:])
         data = b"".join(self._parts)
         at = self._cut(data)
         if at:
@@ -163,11 +172,12 @@ class _Lines:
     def _cut_in_last_part(self) -> int:
         """Where to cut the last part, so that the many bytes before it are copied once; or 0."""
         last = self._parts[-1]
-        if self._cut is after_last_line:
-            return after_last_line(last)  # which needs no whole first line, nor a copy
-        begin = last.find(b"\n") + 1
-        at = self._cut(last[begin:])
-        return begin + at if at else 0
+        for begin in (max(0, len(last) - _TAIL_BYTES), 0):  # the short end nearly always suffices
+            first = last.find(b"\n", begin) + 1
+            at = self._cut(last[first:])
+            if at or not begin:
+                break
+        return first + at if at else 0
 
     def rest(self) -> Iterator[Block]:
         """The end of the file, which needs no cut.

@@ -7,50 +7,18 @@ Queries and events may be mixed or stand in separate files, in any order. This r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from ultr.ahead import ahead
-from ultr.errors import UsageError
 from ultr.logs.chunk import PAGE_SCHEMA, Chunk, as_events, as_pages, as_rejects
 from ultr.logs.moments import moments
+from ultr.logs.ubi_actions import Actions
 from ultr.logs.ubi_files import read_records
 from ultr.logs.ubi_rows import Records
 
-CLICKS = ("click", "item_click", "product_click", "result_click")
-IMPRESSIONS = ("impression", "item_impression", "product_impression", "view")
-
-
 _NO_PAGES = as_pages(PAGE_SCHEMA.to_frame())
-
-
-@dataclass(frozen=True)
-class Actions:
-    """What the log calls a click and an impression; capitals do not matter.
-
-    Args:
-        click: the document was clicked.
-        impression: the document was shown on its page.
-    """
-
-    click: tuple[str, ...] = CLICKS
-    impression: tuple[str, ...] = IMPRESSIONS
-
-    def __post_init__(self) -> None:
-        """Check that they differ.
-
-        Raises:
-            UsageError: no name, or one for both.
-        """
-        click, shown = ({n.lower() for n in names} for names in (self.click, self.impression))
-        if not click or not shown or click & shown:
-            raise UsageError(
-                "clicks and impressions have names, and not the same",
-                got=f"click: {', '.join(self.click)}; impression: {', '.join(self.impression)}",
-                hint="give --click-action and --impression-action",
-            )
 
 
 def read(path: Path, *, actions: Actions | None = None) -> Iterator[Chunk]:
