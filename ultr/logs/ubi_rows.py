@@ -47,6 +47,9 @@ RECORD = pl.Schema(
 NOTHING = pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String, "text": pl.String})
 """No rejects."""
 
+_PARTS = 4
+"""Of a block: DuckDB hands batches to its threads whole. Rows come back in their order."""
+
 _TEXT = "VARCHAR"
 _STRUCTURE = json.dumps(
     {
@@ -152,7 +155,10 @@ def _as_they_lie(block: Block) -> pa.Table:
     ends = np.concatenate([[0], places(block.data, b"\n") + 1]).astype(np.int32)
     text = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(block.data))
     line = np.arange(block.first_line, block.first_line + len(text))
-    return pa.table({"line": line, "text": text})
+    whole = pa.record_batch({"line": line, "text": text})
+    rows = max(1, -(-len(text) // _PARTS))
+    parts = [whole.slice(begin, rows) for begin in range(0, len(text), rows)]
+    return pa.Table.from_batches(parts, whole.schema)
 
 
 def _texts(block: Block) -> pl.DataFrame:
