@@ -85,7 +85,9 @@ def run(command: Sequence[str | Path]) -> dict[str, Any]:
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
         "peak_mib": usage.ru_maxrss >> 10,
     }
-    return measured | (json.loads(out) if out.startswith(b"{") else {})
+    if out and not out.startswith(b"{"):
+        raise SystemExit(f"{command} printed {out[:200]!r}, which is no JSON")
+    return measured | (json.loads(out) if out else {})
 
 
 def write(name: str, path: Path, **settings: float) -> list[Path]:
