@@ -72,14 +72,20 @@ def fit(
     Raises:
         DataError: nothing to learn from (no clicks, no features for a ranker on features), or
             damaged checkpoints.
-        UsageError: an unknown setting, a folder that holds a finished or stopped run or something
-            else, or one to resume that was begun otherwise.
+        UsageError: `data` that are no lists, an unknown setting, a folder that holds a finished or
+            stopped run or something else, or one to resume that was begun otherwise.
         StoppedError: Ctrl-C or SIGTERM came; a checkpoint was saved first.
 
     Example:
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
+    if not isinstance(data, Lists | LakeLists):
+        raise UsageError(
+            "ultr.fit trains on loaded lists",
+            got=f"a {type(data).__name__}",
+            hint='ultr.fit(ultr.load_lists("lake"), run=…)',
+        )
     root = Path(run)
     chosen, earlier = _chosen(root, config, settings, continue_from, resume=resume)
     if earlier is not None:
