@@ -65,12 +65,29 @@ class Dropped(nnx.Module):
         return self.dropout(self.layer(features))[:, 0]
 
 
+class Whole(nnx.Linear):
+    def __init__(self, n_features, *, rngs):
+        super().__init__(n_features, 1, rngs=rngs)
+
+    def __call__(self, features, query, where):
+        del query, where
+        return super().__call__(features)[:, 0].astype(jnp.int32)
+
+
+class Counted(Whole):
+    def __init__(self, n_features, *, rngs):
+        super().__init__(n_features, rngs=rngs)
+        self.columns = nnx.Param(jnp.arange(n_features))
+
+
 @pytest.mark.parametrize(
     ("factory", "words"),
     [
         (lambda n_features, rngs: nnx.Linear(n_features, 1, rngs=rngs), "cannot be called"),
         (lambda n_features, rngs: str(n_features) + str(rngs), "not a flax.nnx.Module"),
         (Dropped, "state beside its parameters"),
+        (Whole, "nothing can be learned"),
+        (Counted, "no real numbers: int32"),
     ],
 )
 def test_a_module_that_is_no_ranker_is_refused(factory, words):

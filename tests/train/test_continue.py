@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -113,6 +114,18 @@ def test_a_continued_training_that_was_killed_is_resumed(first, later, tmp_path)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
 
 
+def test_given_propensities_stay_known_where_new_pages_are_shorter(first, days, tmp_path):
+    given = tmp_path / "given.parquet"
+    pq.write_table(pa.table({"position": np.arange(1, 7), "propensity": RHO}), given)
+    ipw = replace(QUICK, method="ipw", propensities=given, min_steps=1, evaluations=1)
+    train_lake(lake=first / "lake", run=tmp_path / "old" / "run", config=ipw)
+    shutil.copytree(first / "lake", tmp_path / "lake")
+    lake = days(tmp_path / "lake", {"name": "d2", "positions": 3, "sessions": 1000})
+    continued(lake, tmp_path / "run", tmp_path / "old", config=ipw)
+    found = ultr.open_run(tmp_path / "run").propensities
+    np.testing.assert_allclose(found["propensity"], RHO[:5], rtol=1e-6)
+
+
 def test_deeper_pages_begin_at_the_last_known_position():
     def begin(n):
         return start(
@@ -137,6 +150,14 @@ def test_deeper_pages_begin_at_the_last_known_position():
 
 
 class TestErrors:
+    def test_into_its_own_folder(self, first, later, tmp_path):
+        shutil.copytree(first / "run", tmp_path / "run")
+        before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+        for lake in (first / "lake", later):
+            with pytest.raises(UsageError, match="into another folder"):
+                continued(lake, tmp_path / "run", tmp_path, overwrite=True)
+        assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+
     def test_another_model(self, first, later, tmp_path):
         with pytest.raises(UsageError, match="ranker was 'linear', is 'mlp'"):
             continued(later, tmp_path / "run", first, config=TrainConfig())

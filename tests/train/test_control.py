@@ -10,7 +10,14 @@ import pytest
 from ultr.data import Lists
 from ultr.data.context import BiasColumn
 from ultr.train import control
-from ultr.train.control import _Problem, _terms, controlled_logits, covariates, logging_policy
+from ultr.train.control import (
+    _Problem,
+    _terms,
+    controlled_logits,
+    covariates,
+    falling,
+    logging_policy,
+)
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 
@@ -159,3 +166,24 @@ def test_of_a_large_table_the_positions_are_fitted(log, monkeypatch):
     found = controlled_logits(data, score=score, logits=begun)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], begun[:, 1], atol=1e-12)
     assert error(found[:, 0]) < 0.05
+
+
+@pytest.mark.parametrize("levels", [(), (2,), (2, 3)])
+def test_a_falling_curve_is_the_nearest_one_that_never_rises(levels):
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(6, *levels)) - np.arange(6).reshape(-1, *[1] * len(levels))
+    clicks = rng.uniform(0, 50, size=(5, *levels))  # the last position was not clicked
+    found = falling(logits, clicks=clicks)
+    assert (np.diff(found, axis=0) <= 1e-12).all()
+    assert (np.diff(logits, axis=0) > 0).any()
+    weight = np.ones(logits.shape)
+    weight[:5] += clicks
+
+    def distance(curve):
+        return (weight * (curve - logits) ** 2).sum(axis=0)
+
+    # What is nearest is so among all curves that never rise: small steps towards others are worse.
+    for _ in range(50):
+        other = -np.sort(-rng.normal(size=logits.shape), axis=0) + logits.mean(axis=0)
+        assert (distance(found + 0.01 * (other - found)) >= distance(found)).all()
+    np.testing.assert_allclose(falling(found, clicks=clicks), found)

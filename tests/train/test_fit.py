@@ -269,6 +269,12 @@ class TestErrors:
             ultr.fit(log[0], run=tmp_path, **QUICK)
         assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
+    @pytest.mark.parametrize("data", ["lake", None])
+    def test_lists_are_loaded_first(self, tmp_path, data):
+        with pytest.raises(UsageError, match="load_lists"):
+            ultr.fit(data, run=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
     def test_no_clicks(self, planted, tmp_path):
         data, _, _ = planted(np.zeros(5))
         with pytest.raises(DataError, match="training needs clicks"):

@@ -61,6 +61,12 @@ class CustomRanker:
                 f"state beside its parameters: {'.'.join(map(str, others[0]))}",
                 "leave out dropout and batch statistics; weight decay is a setting of training",
             )
+        fixed = [v for v in jax.tree.leaves(nnx.state(module)) if not _can_learn(v)]
+        if fixed:
+            raise _wrong(
+                self.name, f"parameters that are no real numbers: {fixed[0].dtype}",
+                "keep constants as attributes, not as nnx.Param",
+            )  # fmt: skip
         batch = jnp.zeros((4, n_features)), jnp.zeros(4, jnp.int32), jnp.ones(4, bool)
         try:
             scores = nnx.eval_shape(module, *batch)
@@ -68,11 +74,17 @@ class CustomRanker:
             raise _wrong(self.name, f"a module that cannot be called so: {error}", _HINT) from error
         if not isinstance(scores, jax.ShapeDtypeStruct) or scores.shape != (4,):
             raise _wrong(self.name, f"for 4 documents: {scores}", _HINT)
+        if not _can_learn(scores):
+            raise _wrong(self.name, f"scores of {scores.dtype}: nothing can be learned", _HINT)
         return module
 
 
 def _is_param(variable: Any) -> bool:
     return isinstance(variable, nnx.Param)
+
+
+def _can_learn(values: Any) -> bool:
+    return bool(jnp.issubdtype(values.dtype, jnp.floating))
 
 
 def _wrong(name: str, got: str, hint: str) -> UsageError:

@@ -79,7 +79,7 @@ class TrainConfig:
         is_refitted: for DLA with a flexible ranker, learn the propensities first, then fit the
             ranker with them held still (`ultr.train.phases` says why).
         propensity_hidden: widths of a network over one-hot positions in place of a free logit for
-            each position.
+            each position, where the lists have no bias columns.
         optimizer: of both towers.
         schedule: how the ranker's rate goes down to 0 over `schedule_steps`; constant: it does not.
         schedule_steps: steps of the schedule, those of its warm-up among them.

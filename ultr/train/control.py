@@ -71,6 +71,34 @@ def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
     return found.reshape(logits.shape)
 
 
+def falling(logits: Floats, *, clicks: Floats) -> Floats:
+    """`[P, *levels]` the nearest log propensities that never rise from one position to the next.
+
+    Isotonic regression by its max-min formula: the least over i ≤ k of the greatest over j ≥ k of
+    the mean of positions i to j (Robertson, Wright and Dykstra, Order Restricted Statistical
+    Inference, 1988, equation 1.4.3, turned round).
+
+    Args:
+        logits: `[P, *levels]`.
+        clicks: `[P', *levels]` of the first positions: what each logit counts for, beside the
+            prior's click.
+    """
+    weight = np.full(logits.shape, _PRIOR_CLICKS)
+    weight[: len(clicks)] += clicks
+    is_run = np.triu(np.ones((len(logits), len(logits)), bool))
+    out = np.empty_like(logits)
+    for context in np.ndindex(logits.shape[1:]):
+        w, y = weight[:, *context], logits[:, *context]
+        # Sums of positions i to j, `[P, P]`.
+        of_weight, of_both = (
+            np.cumsum(v)[None, :] - (np.cumsum(v) - v)[:, None] for v in (w, w * y)
+        )
+        mean = np.divide(of_both, of_weight, where=is_run, out=np.full(is_run.shape, -np.inf))
+        greatest = np.maximum.accumulate(mean[:, ::-1], axis=1)[:, ::-1]
+        out[:, *context] = np.where(is_run, greatest, np.inf).min(axis=0)
+    return out
+
+
 def covariates(data: Lists, score: Floats) -> Floats:
     """`[N, 5]` of each document: f, s, s², f·f̄ and s·s̄.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
 from ultr.data.load import only_periods
-from ultr.errors import DataError
+from ultr.errors import DataError, UsageError
 from ultr.lake import Lake, open_lake
 from ultr.model import RankerSpec, as_spec
 from ultr.staleness import stale_inputs
@@ -72,14 +72,20 @@ def fit(
     Raises:
         DataError: nothing to learn from (no clicks, no features for a ranker on features), or
             damaged checkpoints.
-        UsageError: an unknown setting, a folder that holds a finished or stopped run or something
-            else, or one to resume that was begun otherwise.
+        UsageError: `data` that are no lists, an unknown setting, a folder that holds a finished or
+            stopped run or something else, or one to resume that was begun otherwise.
         StoppedError: Ctrl-C or SIGTERM came; a checkpoint was saved first.
 
     Example:
         >>> run = ultr.fit(ultr.load_lists("lake"), run="runs/dla", method="dla")  # doctest: +SKIP
         >>> run.propensities  # doctest: +SKIP
     """
+    if not isinstance(data, Lists | LakeLists):
+        raise UsageError(
+            "ultr.fit trains on loaded lists",
+            got=f"a {type(data).__name__}",
+            hint='ultr.fit(ultr.load_lists("lake"), run=…)',
+        )
     root = Path(run)
     chosen, earlier = _chosen(root, config, settings, continue_from, resume=resume)
     if earlier is not None:
@@ -106,7 +112,11 @@ def fit(
     log_propensity = None
     if chosen.propensities is not None:
         shown = shown_cells(training, held_out)
-        given = read_propensities(chosen.propensities, cells=shown, bias=data.bias)
+        if earlier is not None:  # what it knows stays in the curve
+            shown = earlier.cells_with(shown, data.bias)
+        given = read_propensities(
+            chosen.propensities, cells=shown, n_positions=n_positions, bias=data.bias
+        )
         log_propensity = jnp.asarray(np.log(given), jnp.float32)
     about = {
         "settings": chosen.to_json(),
@@ -243,7 +253,15 @@ def _earlier(
     """The run to continue: the one given, or that with which a resumed training was begun."""
     if continue_from is None and resume and is_begun(root):
         continue_from = read_config(root).get("continued_from")
-    return None if continue_from is None else open_earlier(Path(continue_from), ranker=ranker)
+    if continue_from is None:
+        return None
+    if Path(continue_from).resolve() == Path(root).resolve():
+        raise UsageError(
+            "a run is continued into another folder: it stays as it is",
+            got=f"{root} for both",
+            hint="choose another --run",
+        )
+    return open_earlier(Path(continue_from), ranker=ranker)
 
 
 def _save(

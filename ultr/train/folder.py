@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -31,12 +32,22 @@ def check_folder(root: Path, *, overwrite: bool, resume: bool) -> None:
             got=f"{root}: {error.strerror}",
             hint="choose another --run",
         ) from error
-    if any(p.name != FOLDER for p in root.iterdir()) and not (root / "config.json").exists():
+    if not _is_own(root):
         raise UsageError(
             "--run needs a new or empty folder",
             got=f"{root} holds something else",
             hint="choose another --run",
         )
+
+
+def _is_own(root: Path) -> bool:
+    """Whether a folder is empty or a run's: other programs have a config.json too."""
+    if (root / "config.json").exists():
+        with contextlib.suppress(DataError):
+            return bool(read_config(root))
+        return False
+    # A training that was killed before it wrote config.json leaves its lock.
+    return {p.name for p in root.iterdir()} <= {FOLDER} and not any((root / FOLDER).glob("[!.]*"))
 
 
 def _check_loses_nothing(root: Path) -> None:

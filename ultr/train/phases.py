@@ -46,7 +46,7 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.train import upe
 from ultr.train.config import TrainConfig
-from ultr.train.control import controlled_logits
+from ultr.train.control import controlled_logits, falling
 from ultr.train.keeper import Keeper
 from ultr.train.loop import Fitted, train
 from ultr.train.propensities import relative_logits
@@ -147,6 +147,8 @@ def train_method(
     # Above memory_limit the curve is fitted to a part of the lake: it needs few lists.
     some = data if isinstance(data, Lists) else data.read(range(data.group))
     logits = controlled_logits(some, score=_scores(first, some), logits=learned)
+    if config.is_monotone:
+        logits = falling(logits, clicks=data.position_clicks)
     effective = effective_clicks(data, logits, max_weight=config.max_weight)
     strength = effective / (effective + _HALF_STRENGTH)
     if config.strength is not None:

@@ -29,13 +29,16 @@ def shown_cells(*parts: Lists | Part) -> Ints:
     return np.unique(np.concatenate([p.cells for p in parts]), axis=0)
 
 
-def read_propensities(path: Path, *, cells: Ints, bias: Sequence[BiasColumn] = ()) -> Floats:
+def read_propensities(
+    path: Path, *, cells: Ints, n_positions: int | None = None, bias: Sequence[BiasColumn] = ()
+) -> Floats:
     """Propensities `[P, *levels]`, relative to the reference of each list's context.
 
     Args:
         path: Parquet with `position, propensity` and maybe some of the bias columns, or JSON with
             `relative_propensity`. What it does not tell apart has the same propensity.
         cells: `[S, 1 + C]` position and levels that occur; all have to be there. Others are 1.
+        n_positions: P; by default the last that occurs.
         bias: the bias columns.
 
     Raises:
@@ -45,7 +48,7 @@ def read_propensities(path: Path, *, cells: Ints, bias: Sequence[BiasColumn] = (
     used, known = _read(path, bias)
     reference = _reference(cells, bias)
     values = [_values(path, known, _keys(c, bias, used)) for c in (cells, reference)]
-    out = np.ones((int(cells[:, 0].max()), *(len(column.levels) for column in bias)))
+    out = np.ones((n_positions or int(cells[:, 0].max()), *(len(column.levels) for column in bias)))
     out[(cells[:, 0] - 1, *cells[:, 1:].T)] = values[0] / values[1]
     return out
 
