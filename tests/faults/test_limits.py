@@ -111,7 +111,7 @@ def test_readers_see_whole_commits_while_a_lake_is_kept(tmp_path):
         ingest(logs, lake=lake, config=YANDEX)
         build_lists(lake, config=ListsConfig(), quiet=True)
         compact(lake)
-        drop(lake, config=DropConfig(sources=("logs/2.tsv",)), yes=True)
+        drop(lake, config=DropConfig(sources=("logs/2.log",)), yes=True)
     stop.set()
     reader.join()
     assert torn == []
