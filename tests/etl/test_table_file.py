@@ -67,6 +67,20 @@ def test_a_failed_commit_leaves_no_file(tmp_path, monkeypatch):
     assert not list((tmp_path / "lake").rglob("*.parquet"))
 
 
+def test_what_is_abandoned_is_gone_and_what_was_finished_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_file, "ROW_GROUP_ROWS", 1)
+    with create_lake(tmp_path / "lake").commit("test") as change:
+        files = [TableFile(change, "rejects", source=s) for s in ("good", "bad")]
+        for file in files:
+            file.write(rejects(0, 3))
+        files[0].close()
+        for file in files:
+            file.abandon()
+    lake = open_lake(tmp_path / "lake")
+    assert list(lake.root.rglob("*.parquet")) == lake.paths("rejects")
+    assert [f.keys["source"] for f in lake.files("rejects")] == ["good"]
+
+
 def test_texts_that_hardly_repeat_get_no_dictionary_and_their_lengths_apart(tmp_path):
     with create_lake(tmp_path / "lake").commit("test") as change:
         file = TableFile(change, "documents", source="s")

@@ -10,13 +10,15 @@ import threading
 import pytest
 
 import ultr
-from tests.faults.kills import MAIN, YANDEX, contents, write_logs
+from tests.faults.kills import MAIN, contents
+from tests.faults.logs import FORMS, write_logs
 from ultr.errors import DataError
 from ultr.etl.drop import DropConfig, drop
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.lists import ListsConfig, build_lists
 from ultr.etl.tidy import compact
 
+YANDEX = IngestConfig(format="yandex")
 WRITER = """
 import sys
 from pathlib import Path
@@ -38,13 +40,14 @@ FULL = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_
 """No file above 20 kB: what a full disk looks like to a program."""
 
 
-def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path):
-    small, large = write_logs(tmp_path / "logs", files=2, sessions=30)[0], tmp_path / "large"
-    logs = write_logs(large, files=1, sessions=5000)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_full_disk_leaves_the_lake_as_it_was(tmp_path, form):
+    small = write_logs(tmp_path / "logs", files=2, sessions=30, form=form)[0]
+    logs = write_logs(tmp_path / "large", files=1, sessions=5000, form=form)
     lake = tmp_path / "lake"
-    ingest([small], lake=lake, config=YANDEX)
+    ingest([small], lake=lake, config=IngestConfig(format=form))
     before = contents(lake), sorted(p.name for p in lake.rglob("*"))
-    done = run("ingest", logs[0], "--format", "yandex", "--lake", lake, code=FULL)
+    done = run("ingest", logs[0], "--format", form, "--lake", lake, code=FULL)
     assert done.returncode == 1
     assert "free space" in done.stderr
     assert "Traceback" not in done.stderr
@@ -108,7 +111,7 @@ def test_readers_see_whole_commits_while_a_lake_is_kept(tmp_path):
         ingest(logs, lake=lake, config=YANDEX)
         build_lists(lake, config=ListsConfig(), quiet=True)
         compact(lake)
-        drop(lake, config=DropConfig(sources=("logs/2.tsv",)), yes=True)
+        drop(lake, config=DropConfig(sources=("logs/2.log",)), yes=True)
     stop.set()
     reader.join()
     assert torn == []

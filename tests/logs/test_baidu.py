@@ -149,12 +149,24 @@ def test_the_first_reason_is_the_page_s(read):
         ([HEADER, HEADER, document(1)], [(1, NO_DOCUMENT)]),
         ([HEADER, document(1), HEADER], [(3, NO_DOCUMENT)]),
         ([b"7\t\t-", document(1), HEADER, document(1)], [(1, "no query"), (2, "no query")]),
+        ([b"\t\t", document(1), HEADER, document(1)], [(1, "no query"), (2, "no query")]),
         ([b"7\t\xff\t-", document(1), HEADER, document(1)], [(1, "not UTF-8"), (2, "not UTF-8")]),
     ],
 )  # fmt: skip
 def test_headers_that_open_no_page(read, lines, expected):
     (chunk,) = read(*lines)
     assert (chunk.pages.height, rejected([chunk])) == (1, expected)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 100, 1 << 20])
+@pytest.mark.parametrize("line", [b"\t\t", b"\t" * 31, b"\t", b"", b" "])
+def test_lines_without_a_letter_are_the_same_wherever_blocks_end(
+    read, monkeypatch, line, block_bytes
+):
+    monkeypatch.setattr(raw, "BLOCK_BYTES", block_bytes)
+    chunks = read(HEADER, document(1), line, *(document(k) for k in (2, 3)), HEADER, document(1))
+    reasons = {b"\t\t": {"no query"}, b"\t" * 31: {"document is missing"}, b"\t": {WIDTH}}
+    assert {r for _, r in rejected(chunks)} == reasons.get(line, set())
 
 
 def test_blank_lines_and_line_ends_of_windows(read):

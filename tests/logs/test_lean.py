@@ -37,3 +37,19 @@ def test_a_column_of_one_value_is_no_memory():
 def test_texts_are_counted_with_what_polars_keeps_beside_them(length):
     texts = pl.DataFrame({"text": [f"{i:0{length}}" for i in range(10)]})
     assert lean(texts)[1] == 10 * (16 + length)
+
+
+def held_bytes(texts):
+    """All that views of texts keep in memory beside themselves."""
+    return sum(b.size for b in texts.to_arrow(compat_level=pl.CompatLevel.newest()).buffers()[2:])
+
+
+@pytest.mark.parametrize("share", [2, 50, 1000])
+def test_letters_of_rows_that_were_filtered_out_are_let_go_of(share):
+    texts = pl.DataFrame({"text": [f"{i:040}" for i in range(4000)]})
+    few = texts.filter(pl.int_range(pl.len()) % share == 0)
+    assert held_bytes(few["text"]) == 4000 * 40  # as Polars leaves them
+    found, size = lean(few)
+    assert found.equals(few)
+    assert held_bytes(found["text"]) == few.height * 40
+    assert size == few.height * (16 + 40)

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 import ultr
-from tests.faults.kills import contents, rerun, survive, write_logs
+from tests.faults.kills import contents, rerun, survive
+from tests.faults.logs import write_logs
 from tests.faults.train_kills import EVERY_PHASE, kill_often, write_data
 from tests.soak.fuzz import READERS, fuzz
 from tests.train.outcome import outcome
@@ -43,23 +44,29 @@ def note(part, name, result):
     RESULTS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
-@pytest.mark.parametrize("command", ["ingest", "lists"])
-def test_killed_at_random_moments(tmp_path, command):
-    logs = write_logs(tmp_path / "logs", files=3, sessions=5000)
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [("ingest", "yandex"), ("lists", "yandex"), ("ingest", "ubi"), ("ingest", "baidu")],
+)
+def test_killed_at_random_moments(tmp_path, command, form):
+    logs = write_logs(tmp_path / "logs", files=3, sessions=5000, form=form)
     plain = tmp_path / "plain"
-    rerun("ingest", plain, logs)
+    rerun("ingest", plain, logs, form=form)
     if command == "lists":
         rerun("lists", plain, logs)
     expected, rng, started, before_end = contents(plain), random.Random(0), 0, 0
     while before_end < KILLS:  # a command that had ended was not killed
         started += 1
         assert started <= 10 * KILLS, "the command ends too soon to be killed"
-        lake = tmp_path / f"lake-{started}"
+        lake, after_s = tmp_path / f"lake-{started}", rng.uniform(0, 0.4)
         if command == "lists":
             rerun("ingest", lake, logs)
-        before_end += survive(command, lake, logs, after_s=rng.uniform(0, 0.4), expected=expected)
+        elif rng.random() < 0.5:  # a second night
+            rerun("ingest", lake, logs[:1], form=form)
+        before_end += survive(command, lake, logs, after_s=after_s, expected=expected, form=form)
         shutil.rmtree(lake)
-    note("kills", command, {"kills": before_end, "started": started, "lakes_that_differ": 0})
+    name = command if form == "yandex" else f"{command} {form}"
+    note("kills", name, {"kills": before_end, "started": started, "lakes_that_differ": 0})
 
 
 def test_trainings_killed_at_random_moments(tmp_path, planted):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ultr.logs.lean import lean
 from ultr.logs.spill import by_key
 
 SHARE_ROWS = 1 << 18
@@ -32,7 +33,7 @@ def shares(frames: Iterable[pl.DataFrame], *, rows: int, groups: Groups) -> Gene
     """
     frames, held, count = iter(frames), list[pl.DataFrame](), 0
     for frame in frames:
-        held.append(frame)
+        held.append(lean(frame)[0])  # what was filtered out of it is let go of
         count += frame.height
         if count > SHARE_ROWS:
             break

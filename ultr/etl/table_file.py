@@ -114,11 +114,13 @@ class TableFile:
         self._encoder.shutdown()
         if self._file is not None and self._path is not None:
             self._file.close()
+            self._file = None
             self._change.add(self._table, self._path, rows=self._rows, source=self._source)
 
     def abandon(self) -> None:
-        """Let go of a file that is not finished; the commit deletes what was written."""
+        """Delete a file that is not finished: the commit may go on without this source."""
         self._encoder.shutdown()
-        if self._file is not None:
+        if self._file is not None and self._path is not None:
             with contextlib.suppress(OSError, pa.ArrowException):
                 self._file.close()
+            self._path.unlink(missing_ok=True)

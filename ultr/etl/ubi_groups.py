@@ -1,7 +1,8 @@
 """Which events have to be seen together, so that each share of them can be joined by itself.
 
 Events with a page id belong together. One without may go to any page of its client, so all events
-of all pages of such a client do.
+of all pages of such a client do; and where queries of several clients have one page id, the pages
+of all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ultr.etl.shares import Groups, Hashes, merged, sorted_hashes, within
 from ultr.lake import Commit, File
 
 _HASH, _PAGE, _CLIENT = pl.UInt64, pl.col("page_id").hash(0), pl.col("client_id").hash(0)
+_TIE = pl.Schema({"page": _HASH, "client": _HASH})
 _KEYS = ("kind", "page_id", "client_id")
 
 
@@ -87,36 +89,61 @@ def affected(change: Commit, files: Sequence[File], touched: Touched | None) -> 
     known = change.manifest.sources
     loose = [f for f in files if known[f.keys["source"]]["orphans"]]
     orphans = sorted_hashes([_orphans(rows) for rows in read_files(change, loose, columns=_KEYS)])
-    groups = _grouping(change, files, orphans)
+    wanted = orphans if touched is None else merged(orphans, touched.orphans)
+    own = [_of_clients(rows, wanted) for rows in _queries(change, files)] if len(wanted) else []
+    ties = joined(pl.concat([pl.DataFrame(schema=_TIE), *own]))
     if touched is None:
-        return Plan(list(files), None, orphans, groups)
-    pages, clients = touched.pages, np.empty(0, np.uint64)
-    if len(orphans) or len(touched.orphans):
-        own = [_where(rows, page=pages)["client"] for rows in _queries(change, files)]
-        seen = merged(touched.clients, sorted_hashes(own))
-        clients = merged(np.intersect1d(seen, orphans, assume_unique=True), touched.orphans)
-        of_clients = [_where(rows, client=clients)["page"] for rows in _queries(change, files)]
-        pages = merged(pages, sorted_hashes(of_clients))
+        return Plan(list(files), None, orphans, _grouping(ties))
+    pages, seen = touched.pages, merged(touched.clients, touched.orphans)
+    is_touched = within(ties["page"], pages) | within(ties["client"], seen)
+    ties_of = ties.join(ties.filter(pl.Series(is_touched)), on="group", how="semi")
+    clients = merged(
+        np.intersect1d(seen, orphans, assume_unique=True),
+        touched.orphans,
+        sorted_hashes([ties_of["client"]]),
+    )
+    pages = merged(pages, sorted_hashes([ties_of["page"]]))
     holding = [
         f for f in files if f in loose or within(distinct_hashes(change, f, "page_id"), pages).any()
     ]
-    return Plan(holding, pages, clients, groups)
+    return Plan(holding, pages, clients, _grouping(ties))
 
 
-def _grouping(change: Commit, files: Sequence[File], orphans: Hashes) -> Groups:
-    known = pl.DataFrame(schema={"page": _HASH, "client": _HASH})
-    if len(orphans):
-        own = [_where(rows, client=orphans) for rows in _queries(change, files)]
-        known = pl.concat([known, *own]).drop_nulls().unique("page", keep="first")
+def joined(ties: pl.DataFrame) -> pl.DataFrame:
+    """Pages and clients that are tied, directly or through others, get one `group`.
+
+    Args:
+        ties: `page, client`.
+
+    Example:
+        >>> joined(pl.DataFrame({"page": [1, 1, 2, 3], "client": [5, 6, 6, 7]}))["group"].to_list()
+        [5, 5, 5, 7]
+    """
+    found = ties.unique(maintain_order=True).with_columns(group="client")
+    while True:
+        least = found.with_columns(pl.col("group").min().over("page"))
+        least = least.with_columns(pl.col("group").min().over("client"))
+        if least["group"].equals(found["group"]):
+            return found
+        # A group is called by one of its clients, which may be in another by now: chains halve.
+        now = least.select(group="client", now="group").unique("group")
+        found = least.join(now, on="group", how="left", maintain_order="left")
+        found = found.select("page", "client", group="now")
+
+
+def _grouping(ties: pl.DataFrame) -> Groups:
+    of_page = ties.select("page", of_page="group").unique("page")
+    of_client = ties.select("client", of_client="group").unique("client")
 
     def groups(rows: pl.DataFrame) -> pl.Series:
         keys = rows.select(
-            page=pl.when(pl.col("page_id").is_not_null()).then(_PAGE), own_client=_CLIENT
+            page=pl.when(pl.col("page_id").is_not_null()).then(_PAGE), client=_CLIENT
         )
-        if known.height:
-            keys = keys.join(known, on="page", how="left", maintain_order="left")
-            return keys.select(pl.coalesce("client", "page", "own_client")).to_series()
-        return keys.select(pl.coalesce("page", "own_client")).to_series()
+        if ties.height:
+            keys = keys.join(of_page, on="page", how="left", maintain_order="left")
+            keys = keys.join(of_client, on="client", how="left", maintain_order="left")
+            return keys.select(pl.coalesce("of_page", "page", "of_client", "client")).to_series()
+        return keys.select(pl.coalesce("page", "client")).to_series()
 
     return groups
 
@@ -132,11 +159,5 @@ def _orphans(rows: pl.DataFrame) -> pl.Series:
     return hashes(rows.filter(pl.col("page_id").is_null())["client_id"]).unique()
 
 
-def _where(
-    rows: pl.DataFrame, *, page: Hashes | None = None, client: Hashes | None = None
-) -> pl.DataFrame:
-    if page is not None:
-        rows = rows.filter(pl.Series(within(rows["page"], page)))
-    if client is not None:
-        rows = rows.filter(pl.Series(within(rows["client"], client)))
-    return rows
+def _of_clients(rows: pl.DataFrame, clients: Hashes) -> pl.DataFrame:
+    return rows.filter(pl.Series(within(rows["client"], clients), dtype=pl.Boolean))

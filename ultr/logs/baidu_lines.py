@@ -55,7 +55,8 @@ def checked(block: Block) -> tuple[Pages, pl.DataFrame, int]:
 def _lines(block: Block) -> tuple[pl.DataFrame, int]:
     """`line, text, width, page, reason` of lines that are not blank; and how many are."""
     good, bad = lines_of(block)
-    blank = good["text"].str.strip_chars().str.len_bytes() == 0
+    # Columns may all be empty: a block may have been cut before such a header.
+    blank = (good["text"].str.strip_chars().str.len_bytes() == 0) & ~good["text"].str.contains("\t")
     lines = pl.concat([good.filter(~blank), bad], how="diagonal").sort("line")
     width = pl.Series(widths(block.data)).gather(lines["line"] - block.first_line)
     why = pl.when(~pl.col("width").is_in([HEADER_WIDTH, DOCUMENT_WIDTH])).then(pl.lit(WIDTH))
