@@ -22,6 +22,7 @@ class Config:
     mode: Literal["a", "b"] = "a"
     hidden: tuple[int, ...] = (64,)
     out: Path | None = None
+    columns: tuple[str, ...] | None = None
     either: int | str = 0
     inner: Inner = field(default_factory=Inner)
     free: dict[str, Any] = field(default_factory=dict)
@@ -79,6 +80,11 @@ def test_values_take_the_declared_type(key, given, kept):
 def test_wrong_types_name_the_key_and_the_place(key, given):
     with pytest.raises(UsageError, match=rf"test\.toml: {key}"):
         build(**{key: given})
+
+
+def test_what_may_be_left_out_is_told_as_what_it_is():
+    with pytest.raises(UsageError, match=r'columns must be a list, as in \["a", "b"\]'):
+        build(columns="device")
 
 
 def test_unknown_keys_list_the_known_ones_and_guess():

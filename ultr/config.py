@@ -157,16 +157,17 @@ def _coerce_scalar(value: Any, hint: Any, *, where: str) -> Any:
 def _coerce_union(value: Any, options: tuple[Any, ...], *, where: str) -> Any:
     if value is None and type(None) in options:
         return None
-    for option in options:
-        if option is type(None):
-            continue
+    some = [option for option in options if option is not type(None)]
+    if len(some) == 1:
+        return _coerce(value, some[0], where=where)
+    for option in some:
         if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
             return _coerce(value, option, where=where)  # what is wrong in it says it best
         try:
             return _coerce(value, option, where=where)
         except UsageError:
             continue
-    names = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    names = " or ".join(getattr(o, "__name__", str(o)) for o in some)
     raise _wrong(where, value, names)
 
 

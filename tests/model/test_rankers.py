@@ -55,6 +55,11 @@ def test_descriptions_are_told_in_several_ways():
     assert spec_to_json(as_spec(nnx.Linear))["name"].endswith(":Linear")
 
 
+def test_the_name_of_a_ranker_of_one_s_own_makes_none():
+    with pytest.raises(UsageError, match=r"Linear(.|\n)*in Python"):
+        as_spec(spec_to_json(as_spec(nnx.Linear)))
+
+
 class Dropped(nnx.Module):
     def __init__(self, n_features, *, rngs):
         self.layer = nnx.Linear(n_features, 1, rngs=rngs)

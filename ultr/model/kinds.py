@@ -75,6 +75,12 @@ def spec_to_json(spec: RankerSpec) -> dict[str, Any]:
 
 
 def _named(kind: object, settings: Mapping[str, Any]) -> RankerSpec:
+    if kind == _CUSTOM:
+        raise UsageError(
+            "a ranker of one's own is given as the class or function that makes it",
+            got=f"its name, {settings.get('name')}",
+            hint="in Python: ultr.fit(…, ranker=…), with resume=True to go on with a training",
+        )
     if kind not in KINDS:
         raise UsageError(
             "a ranker by name must be a known one",
