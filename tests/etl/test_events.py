@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ import ultr
 from ultr.errors import DataError, UsageError
 from ultr.etl import session_files, shares, table_file, ubi_join, yandex_join
 from ultr.etl.drop import DropConfig, drop
+from ultr.etl.hash_ranges import HashRanges
 from ultr.etl.ingest import IngestConfig, ingest
 from ultr.etl.late import parse_late
 from ultr.etl.ubi_clicks import NOT_SHOWN
@@ -157,6 +159,7 @@ def test_shares_on_disk_give_the_same(tmp_path, monkeypatch, form):
     monkeypatch.setattr(shares, "SHARE_ROWS", 20)
     monkeypatch.setattr(shares, "_SPILL_BYTES", 1 << 22)
     monkeypatch.setattr(session_files, "FILE_ROWS", 4)
+    monkeypatch.setattr(yandex_join, "HashRanges", partial(HashRanges, held=3))
     for path in reversed(paths):
         read(tmp_path / "many", [path], form)
     assert content(tmp_path / "many") == content(tmp_path / "one")

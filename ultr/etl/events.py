@@ -84,13 +84,16 @@ def distinct_hashes(change: Commit, file: File, column: str) -> pl.Series:
 
     Reads the dictionaries of the file where it has such, which is far less than its rows.
     """
-    found = [pl.Series(dtype=pl.UInt64)]
+    return pl.concat([pl.Series(dtype=pl.UInt64), *read_hashes(change, file, column)]).unique()
+
+
+def read_hashes(change: Commit, file: File, column: str) -> Iterator[pl.Series]:
+    """The same in batches, each of which may repeat what others hold."""
     with pq.ParquetFile(change.root / file.path, read_dictionary=[column]) as parquet:
         for batch in parquet.iter_batches(columns=[column]):
             texts = batch.column(0)
             texts = texts.dictionary if pa.types.is_dictionary(texts.type) else texts
-            found.append(hashes(pl.Series(texts, dtype=pl.String)))
-    return pl.concat(found).unique()
+            yield hashes(pl.Series(texts, dtype=pl.String))
 
 
 def hashes(texts: pl.Series) -> pl.Series:

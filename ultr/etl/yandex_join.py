@@ -13,11 +13,12 @@ import polars as pl
 
 from ultr.etl.clock import Days, count_days
 from ultr.etl.counts import Delta
-from ultr.etl.events import distinct_hashes, hashes, read_files
+from ultr.etl.events import hashes, read_files, read_hashes
+from ultr.etl.hash_ranges import HashRanges, aligned
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.replace import COLUMNS, as_rows
 from ultr.etl.session_files import Changed
-from ultr.etl.shares import Hashes, merged, shares, sorted_hashes, within
+from ultr.etl.shares import Hashes, among, merged, repeats, shares, within
 from ultr.etl.yandex_clicks import attach, unattached
 from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
@@ -30,7 +31,8 @@ _SESSION = pl.col("session_id").hash(0)
 class YandexJoin:
     """Joins clicks again where a session stands in more than one chunk.
 
-    The reader has joined each chunk; of sessions that are whole only their hash is kept here.
+    The reader has joined each chunk; of sessions that are whole only their hash is kept here, and
+    on disk if they are many: a log of 10 GB has 75 million.
 
     Args:
         change: the commit.
@@ -41,8 +43,7 @@ class YandexJoin:
     def __init__(self, change: Commit) -> None:
         self._change = change
         self._old = {s for s, e in change.manifest.sources.items() if e["format"] == self.form}
-        self._chunks: list[pl.Series] = []
-        self._gone: list[pl.Series] = []
+        self._new, self._gone = HashRanges(), HashRanges()
         self._repeated: list[pl.DataFrame] = []
         self._days: defaultdict[str, Days] = defaultdict(dict)
         self._changed = 0
@@ -51,7 +52,7 @@ class YandexJoin:
         """Note the sessions of a source, before its rows are removed."""
         self._old.discard(source)
         files = self._files("sessions", {source}) + self._files("events", {source})
-        self._gone += [distinct_hashes(self._change, f, "session_id") for f in files]
+        self._note(files, self._gone)
 
     def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:  # noqa: ARG002
         """Note the sessions of a chunk, and the clicks that no page of it takes; few are joined."""
@@ -59,7 +60,7 @@ class YandexJoin:
         lost = chunk.events.filter(pl.col("state") == "unattached")
         # The session of any other click is that of a page.
         sessions = pl.concat([chunk.pages["session_id"], lost["session_id"]])
-        self._chunks.append(hashes(sessions).unique())
+        self._new.add(hashes(sessions).unique().to_numpy())
         self._repeated.append(
             chunk.events.filter(pl.col("state") == "repeated").select(
                 source=pl.lit(source), session=_SESSION
@@ -118,20 +119,18 @@ class YandexJoin:
 
     def _scattered(self) -> Hashes:
         """Sessions of several chunks: new ones among themselves, or with old or removed ones."""
-        new, times = np.unique(
-            np.concatenate([np.empty(0, np.uint64), *(c.to_numpy() for c in self._chunks)]),
-            return_counts=True,
-        )
-        touched = merged(new, sorted_hashes(self._gone))
-        old = [
-            found.filter(pl.Series(within(found, touched)))
-            for table in ("sessions", "events")
-            for f in self._files(table, self._old)
-            for found in [distinct_hashes(self._change, f, "session_id")]
-        ]
-        scattered = merged(new[times > 1], sorted_hashes(old))
+        old = HashRanges()
+        for table in ("sessions", "events"):
+            self._note(self._files(table, self._old), old)
+        found = [_in_several(*sets) for sets in aligned(self._new, self._gone, old)]
+        scattered = np.concatenate(found)
         self._changed = len(scattered)
         return scattered
+
+    def _note(self, files: list[File], hashes: HashRanges) -> None:
+        for file in files:
+            for found in read_hashes(self._change, file, "session_id"):
+                hashes.add(found.to_numpy())
 
     def _reader_repeats(self, chosen: Hashes) -> Iterator[tuple[str, int]]:
         if not self._repeated:
@@ -160,12 +159,17 @@ class YandexJoin:
         return [
             (table, f)
             for f in self._files(table, sources)
-            if within(distinct_hashes(self._change, f, "session_id"), chosen).any()
+            if any(within(h, chosen).any() for h in read_hashes(self._change, f, "session_id"))
         ]
 
     def _files(self, table: str, sources: set[str]) -> list[File]:
         files = self._change.manifest.tables.get(table, [])
         return [f for f in files if f.keys["source"] in sources]
+
+
+def _in_several(new: Hashes, gone: Hashes, old: Hashes) -> Hashes:
+    """Sessions of several chunks, or with both old rows and new or removed ones; all sorted."""
+    return merged(new[repeats(new)], old[among(old, new) | among(old, gone)])
 
 
 def _as_page(rows: pl.DataFrame) -> pl.DataFrame:
