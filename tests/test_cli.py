@@ -14,7 +14,8 @@ import pytest
 
 from ultr.cli import COMMANDS, cli, main
 from ultr.cli.output import emit
-from ultr.lake import MANIFEST, create_lake, open_lake
+from ultr.lake import create_lake, open_lake
+from ultr.manifest import MANIFEST
 from ultr.schema import TABLES
 
 

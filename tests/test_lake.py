@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import ultr.lake
+import ultr.commit
+import ultr.manifest
+from ultr.commit import GRACE_S, LOCK
 from ultr.errors import DataError, UsageError
-from ultr.lake import GRACE_S, LOCK, MANIFEST, create_lake, open_lake
+from ultr.lake import create_lake, open_lake
 from ultr.lake_info import describe
+from ultr.manifest import MANIFEST
 from ultr.schema import SCHEMA_VERSION, TABLES
 
 
@@ -73,13 +76,14 @@ def test_a_commit_builds_on_what_another_job_committed_meanwhile(root):
 def test_files_go_to_the_disk_while_others_are_written_and_all_before_the_manifest(
     root, monkeypatch
 ):
-    flushed, real = [], ultr.lake._fsync
+    flushed, real = [], ultr.commit.fsync
 
     def flush(path):
         flushed.append(path.suffix or path.name)
         real(path)
 
-    monkeypatch.setattr(ultr.lake, "_fsync", flush)
+    for module in (ultr.commit, ultr.manifest):
+        monkeypatch.setattr(module, "fsync", flush)
     with open_lake(root).commit("three") as change:
         change.write("judgments", judgments(3), source="a")
         change.write("judgments", judgments(4), source="b")
@@ -98,7 +102,7 @@ def test_what_the_disk_refuses_is_not_committed(root, monkeypatch):
         with open_lake(root).commit("full") as change:
             change.write("judgments", judgments(9))
 
-    monkeypatch.setattr(ultr.lake, "_fsync", refuse)
+    monkeypatch.setattr(ultr.commit, "fsync", refuse)
     with pytest.raises(OSError, match="No space"):
         write()
     assert grades(root) == [1, 2]
@@ -129,19 +133,18 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import pyarrow as pa
-import ultr.lake
+import ultr.commit, ultr.manifest
 from ultr.lake import open_lake
 
 point, root = sys.argv[1], Path(sys.argv[2])
 die = lambda *a, **k: os._exit(9)
 data = pa.table({"query_id": [7], "doc_id": [0], "grade": [9]})
 if point == "in the manifest":
-    real = ultr.lake.json.dump
-    ultr.lake.json.dump = lambda value, out, **k: (out.write('{"schema_'), out.flush(), die())
+    ultr.manifest.json.dump = lambda value, out, **k: (out.write('{"schema_'), out.flush(), die())
 if point == "before the rename":
     Path.replace = die
 if point == "before the flush":
-    ultr.lake._fsync = die
+    ultr.commit.fsync = die
 with open_lake(root).commit("killed") as change:
     change.remove("judgments")
     path = change.new_file("judgments")
@@ -202,8 +205,8 @@ def test_replaced_files_stay_for_readers_and_go_after_the_grace(root, monkeypatc
     with open_lake(root).commit("soon after"):
         pass
     assert reader.read("judgments")["grade"].to_pylist() == [1, 2]
-    now = ultr.lake.time.time()
-    monkeypatch.setattr(ultr.lake.time, "time", lambda: now + GRACE_S + 1)
+    now = ultr.commit.time.time()
+    monkeypatch.setattr(ultr.commit.time, "time", lambda: now + GRACE_S + 1)
     with open_lake(root).commit("much later"):
         pass
     assert files_on_disk(root) == {f.path for f in open_lake(root).files("judgments")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from ultr.lake import Lake, Manifest
+from ultr.lake import Lake
+from ultr.manifest import Manifest
 
 INPUTS = ("sessions", "features", "judgments")
 """Tables that `ultr lists` reads."""

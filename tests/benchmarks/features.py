@@ -19,8 +19,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ultr.commit import Commit
 from ultr.etl.features import add_features
-from ultr.lake import Commit, create_lake
+from ultr.lake import create_lake
 
 _BLOCK = 50_000
 _VOCABULARY = 22_000

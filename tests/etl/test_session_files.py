@@ -7,10 +7,11 @@ import threading
 import polars as pl
 import pytest
 
+from ultr.commit import Commit
 from ultr.etl import session_files
 from ultr.etl.replace import as_rows
 from ultr.etl.session_files import SessionFiles
-from ultr.lake import Commit, create_lake, open_lake
+from ultr.lake import create_lake, open_lake
 
 
 def pages(source, ordinals):

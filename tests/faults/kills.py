@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ultr
+from ultr.commit import LOCK
 from ultr.etl.ingest import ingest
 from ultr.etl.ingest_config import Format, IngestConfig
 from ultr.etl.lists import ListsConfig, build_lists
-from ultr.lake import LOCK, MANIFEST
+from ultr.manifest import MANIFEST
 from ultr.schema import TABLES
 
 MAIN = "import sys; from ultr.cli import main; main(sys.argv[1:])"

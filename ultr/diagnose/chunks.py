@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import File, Lake, readable_parquet
+from ultr.lake import Lake, readable_parquet
+from ultr.manifest import File
 
 Longs = NDArray[np.int64]
 

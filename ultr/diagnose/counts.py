@@ -28,7 +28,8 @@ from ultr.diagnose.swaps import (
     within_context,
 )
 from ultr.etl.parallel import map_threads, workers
-from ultr.lake import File, Lake
+from ultr.lake import Lake
+from ultr.manifest import File
 from ultr.progress import progress
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.ids import lake_rule, to_id
 from ultr.etl.keyed import readable
-from ultr.lake import Commit
 from ultr.logs.raw import blocks, lines_of
 
 COLUMNS = ("qid", "query", "title", "text", "grade", "frequency_bucket")

@@ -13,12 +13,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ultr.commit import Commit
 from ultr.etl.feature_checks import marks
 from ultr.etl.feature_groups import BEHAVIOUR, Group
 from ultr.etl.feature_log import DAYS, UNTIMED, first_day_sql, period_sql, require_time
 from ultr.etl.feature_rows import Block, write_rows
 from ultr.etl.features_config import BehaviourConfig
-from ultr.lake import Commit
 from ultr.transform import Kind
 
 _BATCH = 1 << 16

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ultr.commit import Commit
 from ultr.etl.candidates import (
     known_pairs,
     rows_of,
@@ -35,7 +36,7 @@ from ultr.etl.feature_groups import Layout
 from ultr.etl.listed import COUNTS, count_rows, digest_rows, listed, lists_table
 from ultr.etl.numbering import Pairs, number_pairs
 from ultr.etl.partial import Dwell
-from ultr.lake import Commit, File
+from ultr.manifest import File
 
 DIGEST = "digest"
 """Key of lists and exposures: a digest of the content, by which an unchanged file is kept."""

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
+from ultr.commit import Commit
 from ultr.etl.buckets import BucketWriter
 from ultr.etl.contents import Reader
 from ultr.etl.engine import temporary_folder
@@ -32,7 +33,7 @@ from ultr.etl.spread import (
     Partitions,
     power_of_two,
 )
-from ultr.lake import Commit, File
+from ultr.manifest import File
 from ultr.progress import Advance, progress
 
 _FOOTERS = 16

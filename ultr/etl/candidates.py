@@ -20,10 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ultr.commit import Commit
 from ultr.etl.feature_groups import FILE, Layout, read_layout
 from ultr.etl.numbering import Known, Numbered, Pairs
 from ultr.etl.split import query_split
-from ultr.lake import Commit, readable_parquet
+from ultr.lake import readable_parquet
 from ultr.transform import Transform, fit_transform
 
 REPEATS = "repeats"

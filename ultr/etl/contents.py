@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from ultr.commit import Commit
 from ultr.etl.buckets import Content
 from ultr.etl.candidates import feature_pairs, stage_features
 from ultr.etl.engine import temporary_folder
@@ -19,7 +20,6 @@ from ultr.etl.numbering import Pairs
 from ultr.etl.shuffle import Shuffled
 from ultr.etl.split import bucket_of
 from ultr.etl.spread import Layout, is_one_of
-from ultr.lake import Commit
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ultr.commit import Commit
 from ultr.errors import UsageError
 from ultr.etl.counts import Counts
 from ultr.etl.engine import engine
@@ -19,7 +20,8 @@ from ultr.etl.ingest_config import JOINED
 from ultr.etl.joins import finish
 from ultr.etl.late import parse_late
 from ultr.etl.rewrite import DERIVED, KEYED, drop_unreferenced, paths
-from ultr.lake import Commit, File, open_lake
+from ultr.lake import open_lake
+from ultr.manifest import File
 from ultr.schema import TABLES
 from ultr.staleness import is_stale
 

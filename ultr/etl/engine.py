@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.split import MACROS
-from ultr.lake import Commit
 from ultr.schema import TABLES
 
 TEMPORARY = ".spill"

@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ultr.lake import Commit, File
+from ultr.commit import Commit
+from ultr.manifest import File
 from ultr.schema import EVENTS
 
 Ids = Callable[[str, pl.Series], pl.Series]

@@ -8,7 +8,7 @@ from pathlib import Path
 from ultr.errors import DataError, UsageError
 from ultr.etl.feature_groups import BEHAVIOUR, LEXICAL, LOG, Layout, read_layout
 from ultr.etl.features_config import ListsPeriod
-from ultr.lake import Manifest
+from ultr.manifest import Manifest
 from ultr.schema import SESSIONS
 from ultr.staleness import table_digest
 

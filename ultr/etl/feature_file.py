@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.feature_checks import refuse_outcomes
 from ultr.etl.feature_groups import FILE, Group
 from ultr.etl.feature_rows import Block, write_rows
 from ultr.etl.feature_values import Seen, names_of, values_of
 from ultr.etl.keyed import KEY_COLUMNS, open_keyed, pair_ids, text_keys
-from ultr.lake import Commit
 from ultr.letor import read_letor
 from ultr.transform import STANDARDISE
 

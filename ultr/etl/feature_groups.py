@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ultr.commit import Commit
 from ultr.errors import DataError
-from ultr.lake import Commit, File, Manifest
+from ultr.manifest import File, Manifest
 from ultr.transform import STANDARDISE, Kind
 
 FILE, LOG, LEXICAL, BEHAVIOUR = "file", "log", "lexical", "behaviour"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import Commit
+from ultr.commit import Commit
 from ultr.schema import FEATURES
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.config import from_mapping
 from ultr.errors import UsageError
 from ultr.etl.behaviour import behaviour
@@ -33,7 +34,7 @@ from ultr.etl.features_config import (
 from ultr.etl.lexical import lexical
 from ultr.etl.log_features import log_features
 from ultr.etl.periods import Period, settle_period
-from ultr.lake import Commit, open_lake
+from ultr.lake import open_lake
 from ultr.staleness import is_stale
 from ultr.transform import KINDS
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ultr.commit import Commit
 from ultr.etl.ingest_config import IngestConfig
 from ultr.etl.joins import Join
 from ultr.etl.sources import find_files, find_lists
 from ultr.etl.ubi_join import UbiJoin
 from ultr.etl.yandex_join import YandexJoin
-from ultr.lake import Commit
 from ultr.letor.ultra import FEATURES, LABELS, beside
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import read_mapping

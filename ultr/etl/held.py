@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.etl.events import read_files
-from ultr.lake import Commit, File
 from ultr.logs.lean import lean
+from ultr.manifest import File
 
 HELD_BYTES = 448 << 20
 """Rows of so many bytes are kept; a source with more than is left of it is read back.

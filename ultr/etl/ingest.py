@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate
@@ -25,7 +26,8 @@ from ultr.etl.privacy import Privacy, read_salt
 from ultr.etl.readings import Mark, Reading, Readings
 from ultr.etl.sources import source_name
 from ultr.etl.write import WRITTEN, ChunkWriter, opened, set_rules
-from ultr.lake import MANIFEST, Commit, Manifest, open_lake
+from ultr.lake import open_lake
+from ultr.manifest import MANIFEST, Manifest
 from ultr.progress import Advance, progress
 
 __all__ = ["IngestConfig", "ingest"]

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.etl.clock import clock_of
 from ultr.etl.counts import Counts, Delta
 from ultr.etl.late import settle
-from ultr.lake import Commit
 from ultr.logs.chunk import Chunk
 
 META = "events"

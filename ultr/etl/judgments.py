@@ -11,10 +11,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.annotations import forget, match, read_annotations
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
-from ultr.lake import Commit, open_lake, readable_parquet
+from ultr.lake import open_lake, readable_parquet
 from ultr.letor import MAX_GRADE, Letor, read_letor, read_ultra
 from ultr.staleness import is_stale
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.errors import UsageError
 from ultr.etl.counts import Delta
 from ultr.etl.events import read_files
-from ultr.lake import Commit, File
 from ultr.logs.chunk import as_rejects
+from ultr.manifest import File
 from ultr.schema import UNATTACHED
 
 STAGE = "attach"

@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl import lexical_formulas as formulas
 from ultr.etl.feature_checks import marks
@@ -25,7 +26,6 @@ from ultr.etl.lexical_formulas import Entries, Floats
 from ultr.etl.lexical_queries import Queries, read_queries
 from ultr.etl.lexical_tokens import Longs
 from ultr.etl.parallel import Once, map_threads
-from ultr.lake import Commit
 from ultr.transform import Kind
 
 WHOLE = "whole"

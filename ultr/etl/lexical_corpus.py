@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ultr.commit import Commit
 from ultr.etl.lexical_collection import Collection, Counts
 from ultr.etl.lexical_documents import STAGED, part_path
 from ultr.etl.lexical_queries import Queries
@@ -29,7 +30,6 @@ from ultr.etl.lexical_tokens import (
 )
 from ultr.etl.parallel import map_threads
 from ultr.etl.split import bucket_of
-from ultr.lake import Commit
 
 THREADS = 2
 """Blocks of text that are counted or matched at a time; each holds its terms in memory."""

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ultr.commit import Commit
 from ultr.etl.lexical_tokens import TERM_BITS, Longs, Terms, runs, text_blocks, tokenise
-from ultr.lake import Commit
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import polars_hash as plh
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import Commit
+from ultr.commit import Commit
 
 Longs = NDArray[np.int64]
 Terms = NDArray[np.uint64]

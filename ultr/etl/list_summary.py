@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.build import Built
 from ultr.etl.candidates import REPEATS
@@ -14,7 +15,6 @@ from ultr.etl.filters import MEASURES, REASONS
 from ultr.etl.plan import Plan
 from ultr.etl.split import SPLITS
 from ultr.etl.spread import IMPRESSIONS_PER_BUCKET
-from ultr.lake import Commit
 
 OUTGROWN = 4
 """Buckets may hold this many times what they are meant to before a rebuild is due."""

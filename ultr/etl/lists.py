@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.etl.build import build
 from ultr.etl.candidates import fit_on_training
 from ultr.etl.click_when import check_click_when, click_sql, parse_click_when
@@ -21,7 +22,7 @@ from ultr.etl.lists_config import ListsConfig
 from ultr.etl.lists_remembered import options
 from ultr.etl.pages import make_pages, make_sessions
 from ultr.etl.plan import FORMAT, Plan, make_plan
-from ultr.lake import Commit, open_lake
+from ultr.lake import open_lake
 from ultr.staleness import list_inputs
 
 __all__ = ["ListsConfig", "build_lists"]

@@ -9,12 +9,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.feature_checks import marks, refuse_outcomes
 from ultr.etl.feature_groups import LOG, Group
 from ultr.etl.feature_log import UNTIMED, period_sql
 from ultr.etl.feature_rows import Block, write_rows
-from ultr.lake import Commit
 from ultr.transform import STANDARDISE
 
 _BATCH = 1 << 16

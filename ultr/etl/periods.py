@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.errors import UsageError
 from ultr.etl.split import source_period
-from ultr.lake import Commit
 
 Period = Literal["auto", "day", "week", "source", "all"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 
+from ultr.commit import Commit
 from ultr.etl.feature_checks import lists_period
 from ultr.etl.feature_groups import read_layout
 from ultr.etl.lists_config import ListsConfig
 from ultr.etl.periods import Windows, find_windows
 from ultr.etl.spread import Layout
-from ultr.lake import Commit
 from ultr.staleness import list_inputs
 
 FORMAT = 1

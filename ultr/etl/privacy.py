@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 
 from ultr.errors import DataError, UsageError
-from ultr.lake import Manifest
 from ultr.logs.chunk import Chunk
+from ultr.manifest import Manifest
 
 MIN_SALT_BYTES = 16
 _PSEUDONYM_BYTES = 16

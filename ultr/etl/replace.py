@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from ultr.commit import Commit
 from ultr.etl.counts import Delta
-from ultr.lake import Commit
 from ultr.schema import SESSIONS
 
 COLUMNS = SESSIONS.arrow().names

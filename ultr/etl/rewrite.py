@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ultr.lake import Commit, File
+from ultr.commit import Commit
+from ultr.manifest import File
 from ultr.schema import TABLES
 
 KEYED = {"queries": "query_id", "documents": "doc_id"}

@@ -10,9 +10,9 @@ from typing import Self
 import polars as pl
 import pyarrow as pa
 
+from ultr.commit import Commit
 from ultr.etl.counts import Delta
 from ultr.etl.replace import as_rows, count, replace_pages
-from ultr.lake import Commit
 from ultr.schema import SESSIONS
 
 FILE_ROWS = 1 << 16

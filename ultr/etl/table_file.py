@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ultr.lake import Commit
+from ultr.commit import Commit
 from ultr.schema import TABLES
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 1 << 14, 64 << 20

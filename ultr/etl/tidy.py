@@ -7,10 +7,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ultr.commit import GRACE_S, Commit
 from ultr.etl.engine import engine, temporary_folder
 from ultr.etl.feature_checks import carry_marks, stale_groups
 from ultr.etl.rewrite import KEYED, drop_unreferenced, merge, one_row_per_id
-from ultr.lake import GRACE_S, Commit, File, Lake, open_lake
+from ultr.lake import Lake, open_lake
+from ultr.manifest import File
 from ultr.schema import TABLES
 from ultr.staleness import list_inputs, stale_inputs
 

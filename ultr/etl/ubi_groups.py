@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.etl.events import distinct_hashes, hashes, read_files
 from ultr.etl.shares import Groups, Hashes, merged, sorted_hashes, within
-from ultr.lake import Commit, File
+from ultr.manifest import File
 
 _HASH, _PAGE, _CLIENT = pl.UInt64, pl.col("page_id").hash(0), pl.col("client_id").hash(0)
 _TIE = pl.Schema({"page": _HASH, "client": _HASH})

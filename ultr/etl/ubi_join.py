@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ultr.ahead import ahead
+from ultr.commit import Commit
 from ultr.etl.clock import count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import read_files
@@ -21,8 +22,8 @@ from ultr.etl.shares import shares
 from ultr.etl.ubi_base import bases, count_ordinals, with_base
 from ultr.etl.ubi_groups import Plan, Touched, affected
 from ultr.etl.ubi_pages import Assembled, assemble
-from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
+from ultr.manifest import File
 
 COLUMNS = ("source", "line", "kind", "action", "page_id", "session_id", "client_id", "user_id",
            "application", "query_id", "doc_id", "log_position", "hit_doc_id", "at",

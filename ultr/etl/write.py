@@ -12,14 +12,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ultr.commit import Commit
 from ultr.errors import DataError, UsageError
 from ultr.etl.events import new_documents, new_queries, with_ids
 from ultr.etl.ids import detect_rule, to_id
 from ultr.etl.seen import Seen
 from ultr.etl.table_file import TableFile
-from ultr.lake import MANIFEST, Commit, create_lake
+from ultr.lake import create_lake
 from ultr.logs.chunk import Chunk
 from ultr.logs.letters import replaced_within
+from ultr.manifest import MANIFEST
 
 WRITTEN = ("sessions", "queries", "documents", "events", "rejects")
 """Tables that a raw file has rows of."""

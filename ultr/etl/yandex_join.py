@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ultr.commit import Commit
 from ultr.etl.clock import Days, count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import hashes, read_files, read_hashes
@@ -20,8 +21,8 @@ from ultr.etl.replace import COLUMNS, as_rows
 from ultr.etl.session_files import Changed
 from ultr.etl.shares import Hashes, among, merged, repeats, shares, within
 from ultr.etl.yandex_clicks import attach, unattached
-from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
+from ultr.manifest import File
 
 _CLICK = ("source", "line", "session_id", "elapsed_ms", "doc_id")
 _MOST_MS = 2**53

@@ -16,7 +16,8 @@ from ultr.config import from_mapping, read_toml
 from ultr.errors import DataError, UsageError
 from ultr.jobs.nightly_config import NightlyConfig, Plan, plan
 from ultr.jobs.stages import Stage, file_marks, fingerprint, run_stages
-from ultr.lake import MANIFEST, open_lake
+from ultr.lake import open_lake
+from ultr.manifest import MANIFEST
 
 
 def run_file(config: Path, *, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 
 from ultr.errors import UsageError
-from ultr.lake import MANIFEST, Lake
+from ultr.lake import Lake
+from ultr.manifest import MANIFEST
 from ultr.results import check_target, replacing
 from ultr.sql.connection import create_views, explained, view_names
 from ultr.sql.tables import literal
