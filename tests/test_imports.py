@@ -23,6 +23,7 @@ CORE = {
     "commit",
     "lake",
     "manifest",
+    "parquet",
     "lake_info",
     "transform",
     "moments",

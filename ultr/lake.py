@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ultr.commit import GRACE_S, LOCK, Commit, locked
 from ultr.errors import DataError
 from ultr.manifest import MANIFEST, File, Manifest, write_manifest
+from ultr.parquet import readable_parquet
 from ultr.schema import TABLES
 
 if TYPE_CHECKING:
@@ -229,21 +230,3 @@ def lake_around(path: Path) -> Path | None:
         ):
             return folder
     return None
-
-
-@contextlib.contextmanager
-def readable_parquet(path: Path) -> Iterator[None]:
-    """Around reading one Parquet file of a lake.
-
-    Raises:
-        DataError: the file is gone or damaged.
-    """
-    try:
-        yield
-    except (OSError, KeyError, pa.ArrowException) as error:
-        first = next(iter(str(error).strip().splitlines()), "")
-        raise DataError(
-            "every file that the lake's manifest names must be readable Parquet",
-            got=f"{path}: {type(error).__name__}: {first}",
-            hint="restore the file from a backup, or ingest into a new lake",
-        ) from error

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from ultr.diagnose.finding import Finding, Severity, missing
 from ultr.diagnose.quality import LEAST_IMPRESSIONS, Pages
-from ultr.lake import Lake, readable_parquet
+from ultr.lake import Lake
+from ultr.parquet import readable_parquet
 from ultr.staleness import stale_inputs
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import Lake, readable_parquet
+from ultr.lake import Lake
 from ultr.manifest import File
+from ultr.parquet import readable_parquet
 
 Longs = NDArray[np.int64]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import Lake, readable_parquet
+from ultr.lake import Lake
+from ultr.parquet import open_parquet, readable_parquet
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -68,7 +68,7 @@ def _candidates(lake: Lake, path: str, *, rows: int) -> pl.DataFrame | None:
     parts: list[pl.DataFrame] = []
     columns = ["query_id", "doc_id", "features"]
     with readable_parquet(lake.root / path):
-        for batch in pq.ParquetFile(lake.root / path).iter_batches(_BATCH_ROWS, columns=columns):
+        for batch in open_parquet(lake.root / path).iter_batches(_BATCH_ROWS, columns=columns):
             frame = pl.DataFrame(pa.table(batch)).filter(pl.col("features").is_not_null())
             parts.append(frame.unique(columns[:2], keep="first", maintain_order=True))
             if sum(map(len, parts)) >= rows:
@@ -88,7 +88,7 @@ def _shown(lake: Lake, bucket: str, found: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for path in paths:
         with readable_parquet(path):
-            rows = pl.DataFrame(pq.ParquetFile(path).read(columns=columns))
+            rows = pl.DataFrame(open_parquet(path).read(columns=columns))
         parts.append(rows.filter(pl.col("query_id").is_in(queries.implode())))
     if not parts:
         return pl.DataFrame()

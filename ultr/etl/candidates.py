@@ -17,14 +17,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.commit import Commit
 from ultr.etl.feature_groups import FILE, Layout, read_layout
 from ultr.etl.numbering import Known, Numbered, Pairs
 from ultr.etl.split import query_split
-from ultr.lake import readable_parquet
+from ultr.parquet import open_parquet, readable_parquet
 from ultr.transform import Transform, fit_transform
 
 REPEATS = "repeats"
@@ -76,7 +75,7 @@ def feature_pairs(folder: Path | None) -> Pairs:
 def known_pairs(change: Commit, *, bucket: int) -> Known:
     """The candidates that a bucket has."""
     files = [f for f in change.manifest.tables.get("candidates", []) if f.matches(bucket=bucket)]
-    parts = [pq.ParquetFile(change.root / f.path).read(columns=[*_PAIR, "row"]) for f in files]
+    parts = [open_parquet(change.root / f.path).read(columns=[*_PAIR, "row"]) for f in files]
     schema = pa.schema([(c, pa.int64()) for c in _PAIR] + [("row", pa.int32())])
     table = pa.concat_tables(parts) if parts else schema.empty_table()
     return Known(*(table[c].to_numpy() for c in schema.names))
@@ -264,7 +263,7 @@ def training_blocks(paths: list[Path], layout: Layout) -> Iterator[NDArray[np.fl
     """Raw features `[N, F]` that the transform is fitted on, from files of candidates."""
     columns = ["query_id", "period", "features"]
     for path in paths:
-        with readable_parquet(path), pq.ParquetFile(path) as file:
+        with readable_parquet(path), open_parquet(path) as file:
             for batch in file.iter_batches(_CHUNK, columns=columns):
                 is_fitted = pa.array(query_split(batch["query_id"].to_numpy()) == 0)
                 if layout.is_timed:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ultr.commit import Commit
 from ultr.manifest import File
+from ultr.parquet import open_parquet
 from ultr.schema import EVENTS
 
 Ids = Callable[[str, pl.Series], pl.Series]
@@ -72,7 +72,7 @@ def read_files(
     """The rows of files, a row group at a time."""
     for file in files:
         path, first = change.root / file.path, 0
-        with pq.ParquetFile(path) as parquet:
+        with open_parquet(path) as parquet:
             sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(columns)
         for size in sizes:
@@ -90,7 +90,7 @@ def distinct_hashes(change: Commit, file: File, column: str) -> pl.Series:
 
 def read_hashes(change: Commit, file: File, column: str) -> Iterator[pl.Series]:
     """The same in batches, each of which may repeat what others hold."""
-    with pq.ParquetFile(change.root / file.path, read_dictionary=[column]) as parquet:
+    with open_parquet(change.root / file.path, dictionary=[column]) as parquet:
         for batch in parquet.iter_batches(columns=[column]):
             texts = batch.column(0)
             texts = texts.dictionary if pa.types.is_dictionary(texts.type) else texts

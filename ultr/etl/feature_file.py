@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ultr.commit import Commit
 from ultr.errors import DataError
@@ -15,7 +16,9 @@ from ultr.etl.feature_checks import refuse_outcomes
 from ultr.etl.feature_groups import FILE, Group
 from ultr.etl.feature_rows import Block, write_rows
 from ultr.etl.feature_values import Seen, names_of, values_of
+from ultr.etl.grouping import hash_pairs
 from ultr.etl.keyed import KEY_COLUMNS, open_keyed, pair_ids, text_keys
+from ultr.etl.shares import among, repeats
 from ultr.letor import read_letor
 from ultr.transform import STANDARDISE
 
@@ -53,7 +56,7 @@ def copy_features(change: Commit, source: Path, *, allow_missing: bool) -> FileF
     """
     is_letor = source.suffix.lower() in LETOR_KINDS
     opened = _open_letor(source) if is_letor else _open_table(source)
-    seen, pairs = Seen(), []
+    seen, pairs = Seen(), list[NDArray[np.int64]]()
 
     def blocks() -> Iterator[Block]:
         for block in opened.blocks:
@@ -61,12 +64,13 @@ def copy_features(change: Commit, source: Path, *, allow_missing: bool) -> FileF
             ids = pair_ids(keys, change.manifest.ids, path=source)
             values = values_of(block, opened.columns, seen, path=source)
             seen.add(values, keys)
-            pairs.append(ids)
+            # Copied: a column taken from a file's batch keeps all values of the batch in memory.
+            pairs.append(np.stack([column.to_numpy() for column in ids], axis=1))
             yield Block(ids["query_id"].to_arrow(), ids["doc_id"].to_arrow(), values)
 
     rows = write_rows(change, blocks(), group=FILE)
     seen.check(source, allow_missing=allow_missing)
-    found = pl.concat(pairs)
+    found = pl.DataFrame(np.concatenate(pairs), schema=["query_id", "doc_id"], orient="row")
     _check_unique(found, source)
     facts = {"rows": rows, "missing_values": seen.missing, "source": str(source)}
     names = names_of(opened.columns, seen.sizes)
@@ -101,11 +105,16 @@ def _open_letor(source: Path) -> _Source:
 
 
 def _check_unique(pairs: pl.DataFrame, path: Path) -> None:
-    is_repeated = ~pairs.select(pl.struct("query_id", "doc_id").is_first_distinct()).to_series()
-    if is_repeated.any():
-        row = int(is_repeated.arg_true()[0])
+    # Hashes first, which take a tenth of the memory: a pair comes twice only if its hash does.
+    hashed = hash_pairs(pairs["query_id"].to_numpy(), pairs["doc_id"].to_numpy())
+    ordered = np.sort(hashed)
+    twice = ordered[repeats(ordered)]
+    some = pairs.with_row_index("row").filter(pl.Series(among(hashed, twice)))
+    first = some.select(pl.struct("query_id", "doc_id").is_first_distinct()).to_series()
+    if not first.all():
+        again = some["row"].filter(~first)
         raise DataError(
             "a (query, document) pair comes once",
-            got=f"{path}: {is_repeated.sum():,} repeated pairs, the first in row {row + 1:,}",
+            got=f"{path}: {len(again):,} repeated pairs, the first in row {again[0] + 1:,}",
             hint="keep one row per pair",
         )

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.annotations import forget, match, read_annotations
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
-from ultr.lake import open_lake, readable_parquet
+from ultr.lake import open_lake
 from ultr.letor import MAX_GRADE, Letor, read_letor, read_ultra
+from ultr.parquet import open_parquet, readable_parquet
 from ultr.staleness import is_stale
 
 Format = Literal["table", "letor", "qrels", "baidu", "ultra"]
@@ -203,7 +203,7 @@ def _in_log(change: Commit, judged: pl.Series) -> int:
     paths = [change.root / f.path for f in change.manifest.tables.get("sessions", [])]
     is_there = pl.repeat(value=False, n=len(judged), eager=True)
     for path in paths:
-        with readable_parquet(path), pq.ParquetFile(path) as file:
+        with readable_parquet(path), open_parquet(path) as file:
             for batch in file.iter_batches(1 << 20, columns=["query_id"]):
                 shown = pl.Series(pl.from_arrow(batch["query_id"])).unique()
                 is_there |= judged.is_in(shown.implode())

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import polars_hash as plh
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.commit import Commit
+from ultr.parquet import open_parquet
 
 Longs = NDArray[np.int64]
 Terms = NDArray[np.uint64]
@@ -83,7 +83,7 @@ def text_blocks(change: Commit, table: str, columns: tuple[str, ...]) -> Iterato
 
 
 def _file_blocks(path: Path, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(columns)):
             frame = pl.DataFrame(pl.from_arrow(batch))
             kept = frame.filter(pl.any_horizontal(pl.col(columns[1:]).is_not_null()))

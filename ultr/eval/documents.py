@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ultr.errors import DataError
-from ultr.lake import Lake, readable_parquet
+from ultr.lake import Lake
 from ultr.letor import read_letor_files
+from ultr.parquet import open_parquet, readable_parquet
 from ultr.split import SPLITS, query_split
 
 Longs = NDArray[np.int64]
@@ -96,7 +96,7 @@ def read_judgments(lake: Lake, *, split: str) -> Judgments:
     parts, highest = [], 0
     for path in lake.paths("judgments"):
         with readable_parquet(path):
-            table = pq.ParquetFile(path).read(columns=["query_id", "doc_id", "grade"])
+            table = open_parquet(path).read(columns=["query_id", "doc_id", "grade"])
         query_id, doc_id, grade = (table[c].to_numpy() for c in table.column_names)
         highest = max(highest, int(grade.max(initial=0)))
         kept = np.full(len(grade), True)
@@ -165,7 +165,7 @@ def candidate_tables(
         parts = []
         for file in (f for f in files if f.matches(bucket=bucket)):
             path = lake.root / file.path
-            with readable_parquet(path), pq.ParquetFile(path) as opened:
+            with readable_parquet(path), open_parquet(path) as opened:
                 parts += [_only(b, queries) for b in opened.iter_batches(columns=columns)]
         table = pa.Table.from_batches(parts) if parts else None
         if table is not None and table.num_rows:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ultr.lake import Lake, readable_parquet
+from ultr.lake import Lake
+from ultr.parquet import readable_parquet
 
 FREQUENCIES = ("head", "torso", "tail", "unseen")
 """Queries that make up the first third of all sessions, the second, the last; without any."""

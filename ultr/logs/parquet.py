@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ultr.errors import DataError
 from ultr.logs.rows import LINE, SPAN, TEXT, WHY, Rows
+from ultr.parquet import open_parquet
 
 BLOCK_ROWS = 1 << 17
 
@@ -45,7 +46,7 @@ def names_in(path: Path) -> list[str]:
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[Rows]:
     first, size = 1, path.stat().st_size
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         total = file.metadata.num_rows
         if not total:
             raise DataError(

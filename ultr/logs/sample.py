@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from ultr.errors import DataError
 from ultr.logs.mapping import Name
 from ultr.logs.raw import head, is_parquet
 from ultr.logs.values import iso_times, parse_lists
+from ultr.parquet import open_parquet
 
 SAMPLE_BYTES = 2 << 20
 SAMPLE_ROWS = 20_000
@@ -113,7 +113,7 @@ def sample_of(path: Path) -> Sample:
         DataError: a missing, empty or damaged file, or one that is no table.
     """
     if is_parquet(path):
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             batch = next(file.iter_batches(SAMPLE_ROWS), None)
         if batch is None:
             raise _no_table(path, "no row")

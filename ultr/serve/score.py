@@ -17,6 +17,7 @@ from ultr.errors import DataError, UsageError
 from ultr.eval.documents import candidate_tables, feature_matrix, lake_features
 from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
+from ultr.parquet import open_parquet
 from ultr.progress import progress
 from ultr.results import check_table_target, table_writer
 from ultr.serve.feature_rows import FeatureRows
@@ -184,7 +185,7 @@ def _scored(table: pa.Table, scores: NDArray[np.float32]) -> pa.Table:
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return open_parquet(path)
     except (OSError, pa.ArrowException) as error:
         raise _wrong_file(path, str(error)) from error
 
