@@ -9,15 +9,15 @@ import pytest
 
 from ultr.data import Lists
 from ultr.data.context import BiasColumn
-from ultr.train import control
+from ultr.train import control, policy
 from ultr.train.control import (
     _Problem,
     _terms,
     controlled_logits,
     covariates,
     falling,
-    logging_policy,
 )
+from ultr.train.policy import evidence, logging_policy
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 
@@ -71,7 +71,7 @@ def error(logits) -> float:
 def test_a_ranker_that_misses_relevance_does_not_mislead_the_curve(log):
     """x₁ sets the position and the ranker knows only x₀: alone, the curve would take both."""
     weak = log.features[:, 0].astype(np.float64)
-    found = controlled_logits(log, score=weak, logits=np.zeros(5))
+    found = controlled_logits(evidence(log, lambda _: weak), logits=np.zeros(5))
     assert error(found) < 0.03
     ctr = (log.clicks.sum(axis=0) / log.clicks[:, 0].sum()).clip(1e-3)
     assert error(np.log(ctr)) > 0.08
@@ -79,13 +79,13 @@ def test_a_ranker_that_misses_relevance_does_not_mislead_the_curve(log):
 
 def test_a_ranker_held_small_is_scaled(log):
     small = 0.2 * log.features.sum(axis=1).astype(np.float64)
-    assert error(controlled_logits(log, score=small, logits=np.zeros(5))) < 0.03
+    assert error(controlled_logits(evidence(log, lambda _: small), logits=np.zeros(5))) < 0.03
 
 
 def test_it_does_not_depend_on_where_it_starts(log):
     score = log.features[:, 0].astype(np.float64)
     starts = (np.zeros(5), np.log(EXAMINATION), np.array([0.0, 1.0, -1.0, 2.0, -3.0]))
-    found = [controlled_logits(log, score=score, logits=s) for s in starts]
+    found = [controlled_logits(evidence(log, lambda _: score), logits=s) for s in starts]
     for one in found:
         np.testing.assert_allclose(one - one[0], found[0] - found[0][0], atol=0.01)
 
@@ -104,14 +104,14 @@ def test_a_policy_that_knows_nothing_does_no_harm():
     clicks = rng.binomial(300, np.minimum(relevance[shuffled], 1) * EXAMINATION)
     data = replace(log, document=shuffled, clicks=clicks.astype(np.float32))
     score = data.features.sum(axis=1).astype(np.float64)
-    assert error(controlled_logits(data, score=score, logits=np.zeros(5))) < 0.02
+    assert error(controlled_logits(evidence(data, lambda _: score), logits=np.zeros(5))) < 0.02
 
 
 @pytest.mark.parametrize("cells", [5, 30])
 def test_gradient_and_curvature_are_those_of_the_value(log, cells):
     data = log.select(np.arange(log.n_lists) < 40)
     data = replace(data, where=data.where & (np.arange(5) < 4))  # the last one is masked
-    design = covariates(data, data.features[:, 0].astype(np.float64))
+    design = covariates(evidence(data, lambda some: some.features[:, 0].astype(np.float64)))
     rng = np.random.default_rng(0)
     cell = rng.permuted(np.broadcast_to(np.arange(cells), (40, cells)), axis=1)[:, :5]
     x, start = rng.normal(size=5 + cells), np.zeros(5 + cells)
@@ -128,14 +128,14 @@ def test_gradient_and_curvature_are_those_of_the_value(log, cells):
 
 def test_chunks_and_samples_change_little(log, monkeypatch):
     score = log.features[:, 0].astype(np.float64)
-    whole = controlled_logits(log, score=score, logits=np.zeros(5))
+    whole = controlled_logits(evidence(log, lambda _: score), logits=np.zeros(5))
     monkeypatch.setattr(control, "_CHUNK", 500)
     np.testing.assert_allclose(
-        controlled_logits(log, score=score, logits=np.zeros(5)), whole, atol=1e-5
+        controlled_logits(evidence(log, lambda _: score), logits=np.zeros(5)), whole, atol=1e-5
     )
-    monkeypatch.setattr(control, "_LISTS", 1000)
-    monkeypatch.setattr(control, "_DOCUMENTS", 4000)
-    part = controlled_logits(log, score=score, logits=np.zeros(5))
+    monkeypatch.setattr(control, "LISTS", 1000)
+    monkeypatch.setattr(policy, "DOCUMENTS", 4000)
+    part = controlled_logits(evidence(log, lambda _: score), logits=np.zeros(5))
     np.testing.assert_allclose(np.exp(part - part[0]), np.exp(whole - whole[0]), atol=0.05)
     assert not np.array_equal(part, whole)
 
@@ -150,7 +150,7 @@ def test_each_bias_context_has_a_curve_of_its_own(log):
     column = BiasColumn("kind", ("a", "b"), is_per_document=True)
     data = replace(log, clicks=clicks.astype(np.float32), context=level[:, :, None], bias=(column,))
     score = data.features.sum(axis=1).astype(np.float64)
-    found = controlled_logits(data, score=score, logits=np.zeros((5, 2)))
+    found = controlled_logits(evidence(data, lambda _: score), logits=np.zeros((5, 2)))
     relative = np.exp(found - found[0, 0])
     np.testing.assert_allclose(relative, EXAMINATION[:, None] * [1.0, 0.5], atol=0.05)
 
@@ -163,7 +163,7 @@ def test_of_a_large_table_the_positions_are_fitted(log, monkeypatch):
     data = replace(log, context=level[:, :, None], bias=(column,))
     score = log.features[:, 0].astype(np.float64)
     begun = np.stack([np.zeros(5), np.linspace(0.0, 0.1, 5)], axis=1)
-    found = controlled_logits(data, score=score, logits=begun)
+    found = controlled_logits(evidence(data, lambda _: score), logits=begun)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], begun[:, 1], atol=1e-12)
     assert error(found[:, 0]) < 0.05
 

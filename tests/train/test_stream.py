@@ -14,8 +14,10 @@ from ultr.data import load_lists
 from ultr.errors import DataError
 from ultr.lake import create_lake, open_lake
 from ultr.staleness import list_inputs
-from ultr.train import TrainConfig, train_lake
+from ultr.train import TrainConfig, policy, train_lake
+from ultr.train.control import controlled_logits
 from ultr.train.lake_lists import COPIES, LakeLists
+from ultr.train.policy import evidence
 from ultr.train.source import InMemory
 from ultr.train.splits import split_lists
 from ultr.train.start import start
@@ -157,6 +159,29 @@ def test_an_epoch_is_taken_up_again_at_a_segment(lake):
     assert len(rest) == len(whole) - 1
     for one, other in zip(whole[1:], rest, strict=True):
         assert jax.tree.all(jax.tree.map(np.array_equal, one, other))
+
+
+def curve(part):
+    """The closed-form curve beside a ranker that knows one feature."""
+    found = evidence(part, lambda some: some.inputs()[:, 0].astype(np.float64))
+    return found, controlled_logits(found, logits=np.zeros(len(EXAMINATION)))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_closed_form_curve_is_that_of_lists_in_memory(lake, groups):
+    _, ((memory, _), (streamed, _)) = opened(lake, groups=groups)
+    (one, expected), (other, found) = curve(memory._data), curve(streamed._data)
+    assert other.data.n_lists == one.data.n_lists
+    assert other.data.features.shape == (one.data.n_documents, 2)
+    np.testing.assert_allclose(np.sort(other.policy), np.sort(one.policy), atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_no_more_groups_are_read_than_the_curve_needs(lake, monkeypatch):
+    part = opened(lake, groups=1)[1][1][0]._data
+    monkeypatch.setattr(policy, "LISTS", part.sizes[0].lists + 1)
+    monkeypatch.setattr(policy, "DOCUMENTS", 1)
+    assert curve(part)[0].data.n_lists == part.sizes[0].lists + part.sizes[1].lists
 
 
 def test_a_lake_above_the_limit_trains_to_the_same_propensities(lake, tmp_path):

@@ -18,17 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.train.policy import LISTS, Evidence, impressions, query_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
 
-_DOCUMENTS = 100_000
-"""From which the logging policy is estimated, at most."""
-
-_LISTS = 200_000
-"""To which the curve is fitted, at most: 10⁵ clicks know a propensity to a percent."""
-
-_RIDGE = 10.0
 _PRIOR_CLICKS = 1.0
 """Weight of the curve and ranker that the fit begins with, in clicks. It also keeps the sum of the
 log propensities, on which the likelihood does not depend, where it was."""
@@ -41,22 +35,22 @@ _MOST_CELLS = 2000
 """Of a table of propensities that is fitted cell by cell: the curvature has a row for each."""
 
 
-def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
+def controlled_logits(found: Evidence, *, logits: Floats) -> Floats:
     """`[P, *levels]` log propensities that explain the clicks beside ranker and logging policy.
 
     Newton's method on the listwise click likelihood, which is concave in the covariates'
     coefficients and the log propensities.
 
     Args:
-        data: the training split.
-        score: `[N]` of a ranker trained jointly with the propensities.
+        found: lists of the training split, with the scores of a ranker trained jointly with the
+            propensities.
         logits: `[P, *levels]` those propensities, to begin with. Of a table of more than 2,000
             only the positions are fitted: every context keeps how it stands to the others.
     """
-    design = covariates(data, score)
+    data, design = found.data, covariates(found)
     chosen = np.arange(data.n_lists)
-    if data.n_lists > _LISTS:
-        chosen = np.sort(np.random.default_rng(0).choice(data.n_lists, _LISTS, replace=False))
+    if data.n_lists > LISTS:
+        chosen = np.sort(np.random.default_rng(0).choice(data.n_lists, LISTS, replace=False))
     # Where a list's document stands: its cell in the flattened table.
     at = (np.maximum(data.position - 1, 0), *np.moveaxis(data.context, -1, 0))
     cell = np.ravel_multi_index(at, logits.shape)
@@ -65,10 +59,10 @@ def controlled_logits(data: Lists, *, score: Floats, logits: Floats) -> Floats:
     if by_position:
         offset, own, cell = own[cell], np.zeros(len(logits)), at[0]
     start = np.concatenate([[1.0], np.zeros(design.shape[1] - 1), own])
-    found = _newton(_Problem(data, chosen, design, cell, offset, start))[design.shape[1] :]
+    fitted = _newton(_Problem(data, chosen, design, cell, offset, start))[design.shape[1] :]
     if by_position:
-        return logits + found.reshape(-1, *[1] * (logits.ndim - 1))
-    return found.reshape(logits.shape)
+        return logits + fitted.reshape(-1, *[1] * (logits.ndim - 1))
+    return fitted.reshape(logits.shape)
 
 
 def falling(logits: Floats, *, clicks: Floats) -> Floats:
@@ -99,53 +93,17 @@ def falling(logits: Floats, *, clicks: Floats) -> Floats:
     return out
 
 
-def covariates(data: Lists, score: Floats) -> Floats:
+def covariates(found: Evidence) -> Floats:
     """`[N, 5]` of each document: f, s, s², f·f̄ and s·s̄.
 
     f is the ranker's score, s the logging policy's in standard deviations, and a bar the mean over
     the query's shown documents.
     """
-    s, is_shown = logging_policy(data), _impressions(data) > 0
-    f_mean, s_mean = (_query_mean(data, values, where=is_shown) for values in (score, s))
+    data, score, s = found
+    is_shown = impressions(data) > 0
+    f_mean, s_mean = (query_mean(data, values, where=is_shown) for values in (score, s))
     spread = max(float(score.std()), 1e-6)
     return np.stack([score, s, s**2, score * f_mean / spread, s * s_mean], axis=1)
-
-
-def logging_policy(data: Lists) -> Floats:
-    """`[N]` a linear estimate of the score by which documents were ranked, mean 0, deviation 1.
-
-    Ridge regression of −log position (mean over a document's impressions) on features, both
-    relative to the query's mean, as only the order within a query is seen.
-    """
-    x = data.inputs().astype(np.float64)
-    shown, depth = _impressions(data), -np.log(np.maximum(data.position, 1))
-    y = _impressions(data, values=depth) / np.maximum(shown, 1e-12)
-    y -= _query_mean(data, y, where=shown > 0)
-    kept = np.flatnonzero(shown > 0)
-    if len(kept) > _DOCUMENTS:
-        kept = np.sort(np.random.default_rng(0).choice(kept, _DOCUMENTS, replace=False))
-    mean = np.stack([_query_mean(data, column, where=shown > 0) for column in x.T], axis=1)
-    centred = (x - mean)[kept]
-    gram = centred.T @ centred + _RIDGE * np.eye(x.shape[1])
-    score = x @ np.linalg.solve(gram, centred.T @ y[kept])
-    return (score - score.mean()) / max(float(score.std()), 1e-12)
-
-
-def _impressions(data: Lists, *, values: Floats | None = None) -> Floats:
-    """`[N]` how often each document was shown, or the sum of `values` `[L, K]` over that."""
-    each = np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where].astype(np.float64)
-    if values is not None:
-        each *= values[data.where]
-    return np.bincount(data.document[data.where], each, data.n_documents).astype(np.float64)
-
-
-def _query_mean(
-    data: Lists, values: NDArray[np.floating[Any]], *, where: NDArray[np.bool_]
-) -> Floats:
-    """`[N]` the mean over those documents of a document's query that are in `where` `[N]`."""
-    size = len(data.query_id)
-    total = np.bincount(data.doc_query, np.where(where, values, 0.0), size)
-    return (total / np.maximum(np.bincount(data.doc_query, where, size), 1))[data.doc_query]
 
 
 class _Problem(NamedTuple):

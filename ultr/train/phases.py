@@ -35,6 +35,7 @@ the effective clicks n:
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -49,6 +50,7 @@ from ultr.train.config import TrainConfig
 from ultr.train.control import controlled_logits, falling
 from ultr.train.keeper import Keeper
 from ultr.train.loop import Fitted, train
+from ultr.train.policy import evidence
 from ultr.train.propensities import relative_logits
 from ultr.train.splits import TrainingSet
 
@@ -144,9 +146,7 @@ def train_method(
     )  # fmt: skip
     (first,) = phase("joint", linear, None, is_frozen=False)
     learned = np.asarray(first.log_propensity, np.float64)
-    # Above memory_limit the curve is fitted to a part of the lake: it needs few lists.
-    some = data if isinstance(data, Lists) else data.read(range(data.group))
-    logits = controlled_logits(some, score=_scores(first, some), logits=learned)
+    logits = controlled_logits(evidence(data, partial(_scores, first)), logits=learned)
     if config.is_monotone:
         logits = falling(logits, clicks=data.position_clicks)
     effective = effective_clicks(data, logits, max_weight=config.max_weight)
