@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import jax
@@ -17,6 +18,7 @@ from ultr.staleness import list_inputs
 from ultr.train import TrainConfig, policy, train_lake
 from ultr.train.control import controlled_logits
 from ultr.train.lake_lists import COPIES, LakeLists
+from ultr.train.part import Reading
 from ultr.train.policy import evidence
 from ultr.train.source import InMemory
 from ultr.train.splits import split_lists
@@ -129,7 +131,7 @@ def test_the_evaluation_is_that_of_lists_in_memory(lake):
 
 
 def test_few_held_out_lists_are_kept_in_memory(lake):
-    _, (memory, streamed) = opened(lake, groups=2.9)
+    _, (memory, streamed) = opened(lake, groups=2.4)
     assert isinstance(streamed[0], Streamed)
     assert isinstance(streamed[1], InMemory)
     np.testing.assert_allclose(content(memory[1], 0), content(streamed[1], 0), rtol=1e-5)
@@ -175,6 +177,52 @@ def test_the_closed_form_curve_is_that_of_lists_in_memory(lake, groups):
     assert other.data.features.shape == (one.data.n_documents, 2)
     np.testing.assert_allclose(np.sort(other.policy), np.sort(one.policy), atol=1e-5)
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def same(one, other):
+    """Whether two parts hold the same lists, with the features as rankers read them."""
+    for name in ("inputs", "doc_id", "doc_query", "document", "position", "where", "clicks",
+                 "weight", "sessions", "list_query", "context"):  # fmt: skip
+        a, b = getattr(one, name), getattr(other, name)
+        a, b = (a(), b()) if callable(a) else (a, b)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_was_read_once_comes_from_the_cache_the_same(lake, tmp_path, monkeypatch):
+    part = opened(lake)[1][1][0]._data
+    expected = part.read([1, 3]), part.read([3, 0])
+    with part.cached(tmp_path) as cached:
+        same(cached.read([1, 3]), expected[0])
+        cached.read([0])
+        monkeypatch.setattr(Reading, "read", None)  # the lake is not asked again
+        same(cached.read([1, 3]), expected[0])
+        same(cached.read([3, 0]), expected[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_costs_time_and_nothing_else(lake, tmp_path, monkeypatch):
+    part = opened(lake)[1][1][0]._data
+    with part.cached(tmp_path) as cached:
+        write, room = cached.cache._write, [20]
+
+        def refuse(values):
+            room[0] -= 1
+            if room[0] < 0:
+                raise OSError(28, "No space left on device")
+            return write(values)
+
+        monkeypatch.setattr(cached.cache, "_write", refuse)
+        for _ in range(2):
+            same(cached.read([2, 4, 5]), part.read([2, 4, 5]))
+
+
+def test_nothing_is_cached_on_a_disk_without_room(lake, tmp_path, monkeypatch):
+    part = opened(lake)[1][1][0]._data
+    usage = shutil.disk_usage(tmp_path)._replace(free=2 * part.n_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with part.cached(tmp_path) as cached:
+        assert cached is part
 
 
 def test_no_more_groups_are_read_than_the_curve_needs(lake, monkeypatch):

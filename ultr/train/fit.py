@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ultr.train.identification import Identification, identify
 from ultr.train.keeper import Keeper, OnEpoch, alone
 from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
 from ultr.train.loop import Fitted
+from ultr.train.part import Part
 from ultr.train.phases import train_method
 from ultr.train.presets import with_preset
 from ultr.train.propensities import read_propensities, shown_cells, write_propensities
@@ -140,16 +142,19 @@ def fit(
         if not goes_on:
             clear(root)
             write_json(root / "config.json", about)
-        with Keeper(
+        keeper = Keeper(
             root,
             every_s=chosen.checkpoint_seconds,
             on_epoch=on_epoch,
             stop=stop,
             earlier=None if earlier is None else earlier.root,
-        ) as keeper:
+        )
+        with keeper, contextlib.ExitStack() as stack:
             fitted = train_method(
-                training,
-                held_out,
+                *(
+                    stack.enter_context(p.cached(root)) if isinstance(p, Part) else p
+                    for p in (training, held_out)
+                ),
                 config=chosen,
                 n_documents=data.n_rows,
                 n_positions=n_positions,

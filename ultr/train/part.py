@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from ultr.data.batches import Sizes
 from ultr.data.context import BiasColumn, Contexts, translated
 from ultr.data.load import concatenate, load_buckets
 from ultr.lake import Lake
+from ultr.train.bucket_cache import BucketCache, has_room
 from ultr.transform import Transform
 
 _SPLIT_FROM = 64
@@ -87,6 +90,7 @@ class Part:
         position_clicks: `[P, *levels]` clicks at each position from 1, in each bias context.
         cells: `[S, 1 + C]` positions and levels of the bias columns that occur, ascending.
         reading: how lists are read.
+        cache: holds buckets that were read before; None reads them from the lake each time.
     """
 
     lake: Lake
@@ -100,6 +104,7 @@ class Part:
     position_clicks: NDArray[np.float64]
     cells: NDArray[np.integer[Any]]
     reading: Reading
+    cache: BucketCache | None = None
 
     @cached_property
     def n_lists(self) -> int:
@@ -144,8 +149,34 @@ class Part:
 
     def read(self, places: Sequence[int]) -> Lists:
         """The lists of some buckets, given by their places in `buckets`."""
-        data = self.reading.read(self.lake, [self.buckets[place] for place in places])
+        if self.cache is not None:
+            for place in places:
+                if not self.cache.has(place):
+                    self.cache.put(place, self._bucket(place))
+            found = self.cache.get(places)
+            if found is not None:
+                return found
+        return concatenate([self._bucket(place) for place in places])
+
+    def _bucket(self, place: int) -> Lists:
+        data = self.reading.read(self.lake, [self.buckets[place]])
         return select_part(data, self.name, by=self.by)
+
+    @contextlib.contextmanager
+    def cached(self, folder: Path) -> Iterator[Part]:
+        """The part with what was read of it kept on disk, where that has room.
+
+        Args:
+            folder: on the disk.
+        """
+        if not has_room(folder, size=self.n_bytes):
+            yield self
+            return
+        cache = BucketCache(folder)
+        try:
+            yield dataclasses.replace(self, cache=cache)
+        finally:
+            cache.close()
 
     @property
     def n_bytes(self) -> int:
