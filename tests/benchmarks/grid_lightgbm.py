@@ -16,7 +16,7 @@ _REGULARISATION = (0.0, 0.1, 1.0)
 _ROUNDS = 100
 _TREES = {
     "objective": "lambdarank", "num_leaves": 31, "learning_rate": 0.1, "verbose": -1,
-    "num_threads": 2, "deterministic": True, "force_col_wise": True,
+    "num_threads": 1, "deterministic": True, "force_col_wise": True,
 }  # fmt: skip
 
 
