@@ -203,6 +203,14 @@ def test_a_long_mapping_is_cut_for_people_only(capsys):
     assert json.loads(capsys.readouterr().out) == result
 
 
+def test_what_there_is_not_is_not_shown_to_people(capsys):
+    result = {"identification": {"state": "swaps", "separation": None}}
+    emit(result, as_json=False, title="x")
+    assert capsys.readouterr().out.endswith("identification  state swaps\n")
+    emit(result, as_json=True, title="x")
+    assert json.loads(capsys.readouterr().out) == result
+
+
 def test_a_wrong_setting_names_the_file_it_is_in(capsys, lake, tmp_path):
     config = tmp_path / "c1.toml"
     for text, words in (("bogus = 1", "c1.toml: every key"), ("hidden = 3", "as in [64, 32]")):

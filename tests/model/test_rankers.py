@@ -93,6 +93,10 @@ class Counted(Whole):
         (Dropped, "state beside its parameters"),
         (Whole, "nothing can be learned"),
         (Counted, "no real numbers: int32"),
+        (
+            lambda n_features: nnx.Linear(n_features, 1, rngs=nnx.Rngs(0)),
+            "factory.n_features, rngs",
+        ),
     ],
 )
 def test_a_module_that_is_no_ranker_is_refused(factory, words):

@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def days(tmp_path_factory):
-    """Builds a lake of logs as sources: `(positions, eta)` of each, with a planted bias ρ^η.
+    """Builds a lake of logs as sources: `positions`, `eta` … of each, with a planted bias ρ^η.
 
     Called with the folder to make it in; adds to the lake that is there.
     """
@@ -26,7 +26,7 @@ def days(tmp_path_factory):
     x = rng.normal(size=(queries, documents, 3)).astype(np.float32)
     relevance = 0.6 / (1 + np.exp(-x @ np.array([1.0, -0.7, 0.0])))
 
-    def write(path, *, positions, eta, sessions, seed):
+    def write(path, *, positions, eta, sessions, seed, devices=()):
         draw = np.random.default_rng(seed)
         examined = np.array([1, 0.7, 0.5, 0.4, 0.3, 0.25])[:positions] ** eta
         query = draw.integers(queries, size=sessions)
@@ -40,9 +40,11 @@ def days(tmp_path_factory):
             "position": np.tile(np.arange(1, positions + 1), sessions),
             "click": (draw.random(shape) < chance).astype(int).reshape(-1),
         }
+        if devices:
+            rows["device"] = np.repeat(draw.choice(devices, sessions), positions)
         pc.write_csv(pa.table(rows), path)
 
-    def build(lake, *logs, period="source"):
+    def build(lake, *logs, **lists):
         folder = tmp_path_factory.mktemp("logs")
         for number, log in enumerate(logs):
             settings = {"positions": 5, "eta": 1.0, "sessions": 4000} | log
@@ -54,7 +56,8 @@ def days(tmp_path_factory):
             table = {"query_id": q, "doc_id": 100 * q + d, "features": list(x.reshape(-1, 3))}
             pq.write_table(pa.table(table), folder / "features.parquet")
             add_features(lake, source=folder / "features.parquet")
-        build_lists(lake, config=ListsConfig(period=period), quiet=True)
+        config = ListsConfig(**{"period": "source"} | lists)
+        build_lists(lake, config=config, quiet=True)
         return lake
 
     return build

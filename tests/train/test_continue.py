@@ -9,6 +9,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -112,6 +113,73 @@ def test_a_continued_training_that_was_killed_is_resumed(first, later, tmp_path)
         continued(later, tmp_path / "run", first, config=often, on_epoch=die)
     train_lake(lake=later, run=tmp_path / "run", config=often, resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
+
+
+@pytest.fixture(scope="module")
+def by_device(days, tmp_path_factory):
+    """A lake with a bias column, a run on it, and then a day with a level that is new."""
+    root = tmp_path_factory.mktemp("device")
+    seen = {"context": ("device",)}
+    days(root / "lake", {"name": "d1", "devices": ["phone", "phone", "desktop"]}, **seen)
+    train_lake(lake=root / "lake", run=root / "run", config=QUICK)
+    day = {"name": "d2", "eta": 2.0, "positions": 6, "devices": ["phone", "tv"]}
+    days(root / "lake", day, **seen)
+    return root
+
+
+def test_a_new_level_of_a_bias_column_begins_as_the_most_frequent_one(by_device, tmp_path):
+    still = replace(QUICK, min_steps=1, evaluations=1, ranker_rate=1e-5, propensity_rate=1e-5)
+    summary = continued(by_device / "lake", tmp_path / "run", by_device, config=still)
+    assert summary["new_levels"] == {"device": ["tv"]}
+    old, run = (ultr.open_run(p / "run") for p in (by_device, tmp_path))
+    assert run.config["bias"][0]["levels"] == ["phone", "desktop", "tv"]
+    curve = {
+        device: run.propensities.filter(pc.field("device") == device)["propensity"].to_pylist()
+        for device in ("phone", "desktop", "tv")
+    }
+    assert len(curve["tv"]) == 6
+    np.testing.assert_allclose(curve["tv"], curve["phone"], atol=0.01)
+    np.testing.assert_allclose(curve["phone"][4:], curve["phone"][4], atol=0.01)
+    known = old.propensities.filter(pc.field("device") == "desktop")["propensity"].to_pylist()
+    np.testing.assert_allclose(curve["desktop"][:5], known, atol=0.01)
+
+
+def test_a_new_level_learns(by_device, tmp_path):
+    continued(by_device / "lake", tmp_path / "run", by_device)
+    found = ultr.open_run(tmp_path / "run").propensities
+    tv = found.filter(pc.field("device") == "tv")["propensity"].to_numpy()
+    np.testing.assert_allclose(tv, RHO**2, atol=0.12)
+
+
+def remembering(first, root, *, sessions):
+    """A copy of the first run that read so many sessions of its day."""
+    shutil.copytree(first / "run", root / "run")
+    config = json.loads((root / "run" / "config.json").read_text())
+    (counts,) = config["lake"]["lists"]["by_period"].values()
+    counts["sessions"] = sessions
+    (root / "run" / "config.json").write_text(json.dumps(config))
+    return root
+
+
+def test_a_day_that_has_grown_is_read_again(first, tmp_path):
+    old = remembering(first, tmp_path / "old", sessions=3000)
+    summary = continued(first / "lake", tmp_path / "run", old)
+    (day,) = load_lists(first / "lake").lake["periods"]
+    assert summary["read_again"] == {day: 1000}
+    history = pq.read_table(tmp_path / "run" / "propensities_by_period.parquet")
+    assert history["position"].to_pylist() == [1, 2, 3, 4, 5]
+    curve = ultr.open_run(tmp_path / "run").propensities["propensity"].to_pylist()
+    assert history["propensity"].to_pylist() == curve
+
+
+def test_a_few_late_sessions_wait_and_are_told(first, later, tmp_path):
+    old = remembering(first, tmp_path / "old", sessions=3990)
+    with pytest.raises(DataError, match="no others, and 10 late sessions"):
+        continued(first / "lake", tmp_path / "run", old)
+    summary = continued(later, tmp_path / "run", old, config=replace(QUICK, evaluations=1))
+    (day,) = load_lists(first / "lake").lake["periods"]
+    assert summary["left_out"] == {day: 10}
+    assert "read_again" not in summary
 
 
 def test_given_propensities_stay_known_where_new_pages_are_shorter(first, days, tmp_path):

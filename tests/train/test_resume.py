@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import signal
+import sys
 import threading
 
 import jax
@@ -213,6 +215,21 @@ class TestDamage:
             pytest.raises(DataError, match="one process at a time"),
         ):
             ultr.fit(data, run=stopped, resume=True)
+
+
+def test_a_run_that_ends_while_another_one_begins_is_not_lost(
+    data, undisturbed, tmp_path, monkeypatch
+):
+    @contextlib.contextmanager
+    def late(root):
+        """The lock is had after another process has let go of it."""
+        shutil.copytree(undisturbed, root, dirs_exist_ok=True)
+        yield
+
+    monkeypatch.setattr(sys.modules["ultr.train.fit"], "alone", late)
+    with pytest.raises(UsageError, match="finished run is not overwritten"):
+        ultr.fit(data, run=tmp_path / "run", **QUICK)
+    assert outcome(tmp_path / "run") == outcome(undisturbed)
 
 
 def test_a_finished_run_is_left_as_it_is(data, undisturbed):

@@ -68,8 +68,9 @@ def _show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, Mapping):
-        items = [f"{k} {_show(v)}" for k, v in itertools.islice(value.items(), _ITEMS)]
-        more = [f"… {len(value) - _ITEMS:,} more"] if len(value) > _ITEMS else []
+        known = {k: v for k, v in value.items() if v is not None}
+        items = [f"{k} {_show(v)}" for k, v in itertools.islice(known.items(), _ITEMS)]
+        more = [f"… {len(known) - _ITEMS:,} more"] if len(known) > _ITEMS else []
         return ", ".join(items + more) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(_show, value)) or "none"

@@ -51,7 +51,14 @@ class CustomRanker:
                 one number per document.
         """
         del n_documents
-        module = self.factory(n_features, rngs=rngs)
+        try:
+            module = self.factory(n_features, rngs=rngs)
+        except TypeError as error:
+            raise UsageError(
+                "a ranker of one's own is made by factory(n_features, rngs=rngs)",
+                got=f"{self.name}: {error}",
+                hint="def __init__(self, n_features, *, rngs): …",
+            ) from error
         if not isinstance(module, nnx.Module):
             raise _wrong(self.name, f"a {type(module).__name__}, not a flax.nnx.Module", _HINT)
         others = [path for path, v in nnx.to_flat_state(nnx.state(module)) if not _is_param(v)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ultr.data import Lists
 from ultr.data.context import BiasColumn, translated
 from ultr.errors import DataError, UsageError
+from ultr.lake import Lake
 from ultr.train.folder import read_config
 from ultr.train.history import HISTORY
 from ultr.train.keeper import FOLDER
@@ -32,6 +33,29 @@ _MAY_CHANGE = frozenset({
     "compute_dtype", "strength", "is_deterministic",
 })  # fmt: skip
 """Settings that do not change what states there are."""
+
+
+_WORTH_READING = 0.01
+"""Share of more sessions or clicks from which a period that was read is read again."""
+
+
+class Unread(NamedTuple):
+    """What a continued training has to read.
+
+    Attributes:
+        new: periods that were not read.
+        again: periods that were read and have grown -> sessions more.
+        left: the same of those that have grown too little.
+    """
+
+    new: list[str]
+    again: dict[str, int]
+    left: dict[str, int]
+
+    @property
+    def periods(self) -> list[str]:
+        """Those to read, in order."""
+        return sorted([*self.new, *self.again])
 
 
 @dataclass(frozen=True)
@@ -65,21 +89,39 @@ class Earlier:
             parts.append(np.array([column.levels.index(v) for v in values], np.int64))
         return np.unique(np.concatenate([np.column_stack(parts), cells]), axis=0)
 
-    def new_periods(self, periods: Iterable[str]) -> list[str]:
-        """Those that neither it nor the runs before it have read, in order.
+    def unread(self, lake: Lake) -> Unread:
+        """What of a lake's lists neither it nor the runs before it have read.
+
+        A period that has grown since is read again, whole: which of its sessions are new is not to
+        be told any more once they are collapsed, and training goes on until held-out clicks get no
+        better, whatever it began with. One that grew by less than a hundredth waits.
 
         Raises:
-            DataError: none.
+            DataError: nothing to speak of.
         """
         known = set(self.history["period"].to_pylist())
-        found = sorted(set(periods) - known)
-        if not found:
+        found = sorted({f.keys["period"] for f in lake.files("lists")})
+        new = [p for p in found if p not in known]
+        before, now = (
+            (lists or {}).get("by_period", {})
+            for lists in (self.config["lake"].get("lists"), lake.manifest.meta.get("lists"))
+        )
+        more = {
+            period: _growth(before[period], now[period])
+            for period in found
+            if period in known and period in before and period in now
+        }
+        again = {p: n for p, (n, share) in more.items() if share >= _WORTH_READING}
+        left = {p: n for p, (n, share) in more.items() if 0 < share < _WORTH_READING}
+        if not (new or again):
+            late = f", and {sum(left.values()):,} late sessions" if left else ""
             raise DataError(
-                "a run is continued on periods of the lake that it has not read",
-                got=f"{self.root} has read {_some(sorted(known))}, and there are no others",
+                "a run is continued on periods of the lake that it has not read, or that have "
+                f"grown by {_WORTH_READING:.0%}",
+                got=f"{self.root} has read {_some(sorted(known))}; there are no others{late}",
                 hint="ingest newer logs and run ultr lists --period day, week or source",
             )
-        return found
+        return Unread(new, again, left)
 
     def adopt(self, data: Lists | LakeLists) -> Lists | LakeLists:
         """The lists with features as the run reads them.
@@ -106,10 +148,10 @@ class Earlier:
         return replace(data, transform=self.transform)
 
     def adopt_bias(self, data: Lists | LakeLists) -> Lists | LakeLists:
-        """The lists with the bias columns and levels of the run.
+        """The lists with the bias columns and levels of the run; new levels come after those.
 
         Raises:
-            DataError: other columns, or levels that the run has never seen.
+            DataError: other columns.
         """
         known, names = self.bias, [c.name for c in data.bias]
         if names != [c.name for c in known]:
@@ -119,21 +161,18 @@ class Earlier:
                 f"{', '.join(c.name for c in known) or 'none'}",
                 hint="run ultr lists --context with the same columns, or train a new run",
             )
-        new = [
-            level
+        grown = tuple(
+            replace(before, levels=(*before.levels, *_new_levels(before, own)))
             for own, before in zip(data.bias, known, strict=True)
-            for level in own.levels
-            if level not in before.levels
-        ]
-        if new:
-            raise DataError(
-                "a run is continued on levels of its bias columns that it has seen",
-                got=f"new ones: {_some(new)}",
-                hint="train a new run on all periods",
-            )
+        )
         if isinstance(data, LakeLists):
-            return data.read_as(replace(data.reading, bias=known))
-        return replace(data, context=translated(data, known), bias=known)
+            return data.read_as(replace(data.reading, bias=grown))
+        return replace(data, context=translated(data, grown), bias=grown)
+
+    def new_levels(self, bias: Sequence[BiasColumn]) -> dict[str, list[str]]:
+        """Levels that it did not know, by column: of the columns that `adopt_bias` gave."""
+        pairs = zip(bias, self.bias, strict=True)
+        return {own.name: new for own, before in pairs if (new := _new_levels(before, own))}
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Check that the states of the run fit these settings.
@@ -190,6 +229,16 @@ def settings_of(root: Path) -> dict[str, Any]:
         DataError: its `config.json` is damaged.
     """
     return dict(read_config(root)["settings"]) if (root / "config.json").is_file() else {}
+
+
+def _new_levels(before: BiasColumn, now: BiasColumn) -> list[str]:
+    return [level for level in now.levels if level not in before.levels]
+
+
+def _growth(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[int, float]:
+    """Sessions that a period has more, and the share of sessions or clicks that it grew by."""
+    shares = [(now[k] - before[k]) / max(before[k], 1) for k in ("sessions", "clicks")]
+    return now["sessions"] - before["sessions"], max(shares)
 
 
 def _some(names: list[str]) -> str:

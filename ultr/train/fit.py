@@ -17,7 +17,7 @@ from ultr.config import from_mapping
 from ultr.data import Lists, load_lists
 from ultr.data.load import only_periods
 from ultr.errors import DataError, UsageError
-from ultr.lake import Lake, open_lake
+from ultr.lake import open_lake
 from ultr.model import RankerSpec, as_spec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
@@ -140,6 +140,8 @@ def fit(
             return open_run(root, ranker=spec)
     with alone(root), stoppable() as stop:
         if not goes_on:
+            # Another training may have begun here, and ended, since the folder was looked at.
+            check_folder(root, overwrite=overwrite, resume=False)
             clear(root)
             write_json(root / "config.json", about)
         keeper = Keeper(
@@ -209,16 +211,19 @@ def train_lake(
         config: the settings.
         overwrite: as in `fit`.
         resume: as in `fit`.
-        continue_from: a finished run; of the lake, only the periods that it has not read are.
+        continue_from: a finished run; of the lake, only the periods that it has not read are, and
+            those that have grown by a hundredth since.
         on_epoch: as in `fit`.
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
-        sessions_per_second propensities identification strength`.
+        sessions_per_second propensities identification strength`; of a continued training also
+        `new_levels` of bias columns, and sessions that came late, by period: `read_again`, with
+        the whole of their period, and `left_out`, too few to do so. As far as there are such.
 
     Raises:
         DataError: the lake has no lists, or they are older than what they were made from, or it has
-            no new periods; and as `fit`.
+            no new periods and none that has grown; and as `fit`.
     """
     source = open_lake(lake)
     # Judgments are for evaluation and change nothing here.
@@ -230,8 +235,12 @@ def train_lake(
             hint=f"run: ultr lists --lake {lake}",
         )
     earlier = _earlier(run, continue_from, resume=resume, ranker=config.ranker)
+    late: dict[str, Any] = {}
     if earlier is not None:
-        source = only_periods(source, earlier.new_periods(_periods(source)))
+        source.require("lists", hint=f"run: ultr lists --lake {lake}")
+        unread = earlier.unread(source)
+        source = only_periods(source, unread.periods)
+        late = {"read_again": unread.again, "left_out": unread.left}
     data = LakeLists(source, limit=config.memory_limit or default_memory_limit())
     fitted = fit(
         load_lists(source, by_pattern=config.sessions_per_batch is not None)
@@ -244,12 +253,7 @@ def train_lake(
         continue_from=continue_from,
         on_epoch=on_epoch,
     )
-    return fitted.summary
-
-
-def _periods(lake: Lake) -> set[str]:
-    lake.require("lists", hint=f"run: ultr lists --lake {lake.root}")
-    return {f.keys["period"] for f in lake.files("lists")}
+    return fitted.summary | {name: told for name, told in late.items() if told}
 
 
 def _earlier(
@@ -311,4 +315,5 @@ def _save(
         "propensities": propensity,
         "identification": identified.to_json(),
         "strength": fitted.strength,
+        **({"new_levels": new} if earlier and (new := earlier.new_levels(data.bias)) else {}),
     })  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 HISTORY = "propensities_by_period.parquet"
@@ -17,7 +18,7 @@ def write_history(
 ) -> None:
     """Write `period` and the columns of the curve: of all periods read so far, in that order.
 
-    Periods that were read together have the same curve.
+    Periods that were read together have the same curve; one that was read again has the last.
 
     Args:
         path: the Parquet file.
@@ -25,7 +26,10 @@ def write_history(
         periods: that this run read.
         earlier: what the run that it continues wrote.
     """
-    parts = [] if earlier is None else [earlier]
+    parts = []
+    if earlier is not None:
+        is_again = pc.is_in(earlier["period"], value_set=pa.array(periods, pa.string()))
+        parts.append(earlier.filter(pc.invert(is_again)))
     rows = curve.take(np.tile(np.arange(curve.num_rows), len(periods)))
     names = pa.array(np.repeat(np.asarray(periods, object), curve.num_rows), pa.string())
     parts.append(rows.add_column(0, "period", names))

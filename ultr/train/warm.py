@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -22,8 +23,8 @@ def warm_start(fresh: State, saved: Saved | None, *, is_frozen: bool) -> State:
     overfit. Means that say how much was seen, and the count of steps, begin anew: what may be
     selected has to be trained on the new log for as long as the first run was on its own.
 
-    Positions that the earlier run did not know begin with the value of the last that it knew, and
-    without memory.
+    Positions that the earlier run did not know begin with the value of the last that it knew, new
+    levels of bias columns with that of the first, which is shown most; both without memory.
 
     Args:
         fresh: of a training that begins from nothing.
@@ -35,21 +36,21 @@ def warm_start(fresh: State, saved: Saved | None, *, is_frozen: bool) -> State:
     """
     if saved is None:
         return fresh
-    best = _grown(fresh.params, "best", saved, mode="edge")
-    optimizer = _grown(fresh.optimizer, "state.optimizer", saved, mode="constant")
+    best = _grown(fresh.params, "best", saved, is_memory=False)
+    optimizer = _grown(fresh.optimizer, "state.optimizer", saved, is_memory=True)
     params = Towers(best.ranker, fresh.params.propensity if is_frozen else best.propensity)
     averaged = jax.tree.map(jnp.copy, params)
     return fresh._replace(params=params, averaged=averaged, optimizer=optimizer)
 
 
-def _grown(template: Towers, prefix: str, saved: Saved, *, mode: Any) -> Towers:
-    """The towers of `saved` below `prefix`, with as many positions as the template has."""
+def _grown(template: Towers, prefix: str, saved: Saved, *, is_memory: bool) -> Towers:
+    """The towers of `saved` below `prefix`, with as many positions and levels as the template."""
     start = prefix + "."
     found = {k.removeprefix(start): v for k, v in saved.arrays.items() if k.startswith(start)}
     wanted = named(template)  # a tower that is held still has no memory in one or the other
     ranker = {k: v for k, v in found.items() if k.startswith("ranker.")}
     propensity = {
-        k: _longer(found[k], v.shape, mode=mode) if k in found else np.asarray(v)
+        k: _larger(found[k], v.shape, name=k, is_memory=is_memory) if k in found else np.asarray(v)
         for k, v in wanted.items()
         if k.startswith("propensity.")
     }
@@ -57,7 +58,20 @@ def _grown(template: Towers, prefix: str, saved: Saved, *, mode: Any) -> Towers:
     return restored
 
 
-def _longer(value: Array, shape: tuple[int, ...], *, mode: Any) -> Array:
-    if value.ndim == len(shape) > 0 and value.shape[1:] == shape[1:] and len(value) < shape[0]:
-        return np.pad(value, [(0, shape[0] - len(value)), *[(0, 0)] * (value.ndim - 1)], mode=mode)
+def _larger(value: Array, shape: tuple[int, ...], *, name: str, is_memory: bool) -> Array:
+    """A table of positions and levels, grown along each axis that is longer now."""
+    if value.ndim != len(shape):
+        return value  # of another model: told where it is restored
+    for axis, (size, wanted) in enumerate(zip(value.shape, shape, strict=True)):
+        if wanted > size:
+            source = -1 if _is_of_positions(name, axis) else 0
+            more = np.repeat(np.take(value, [source], axis=axis), wanted - size, axis=axis)
+            more = np.zeros_like(more) if is_memory else more
+            value = np.concatenate([value, more], axis=axis)
     return value
+
+
+def _is_of_positions(name: str, axis: int) -> bool:
+    """Whether an axis of a propensity model's array counts positions, or levels of a column."""
+    part = re.search(r"\b(?:effects|embeddings)\.(\d+)", name)
+    return (int(part[1]) if part else axis) == 0
