@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ultr.etl.collapse import Rows, collapse, exact_weights, hash_lists, hash_rows, real_weights
-from ultr.etl.grouping import group, order_by, sort_pairs
+from ultr.etl.grouping import Near, group, order_by, sort_pairs
 from ultr.etl.ragged import as_lists, gather, totals
 
 
@@ -150,3 +150,12 @@ def test_ragged_arrays():
     assert gather(flat, np.array([2, 2, 2]), np.array([2, 0])).tolist() == [4, 5, 0, 1]
     assert totals(flat, size).tolist() == [1, 0, 2, 12]
     assert totals(flat, np.array([3, 3])).tolist() == [3, 12]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000])
+def test_nothing_that_is_known_is_called_far(size):
+    rng = np.random.default_rng(size)
+    known, others = (rng.integers(0, 2**64, n, dtype=np.uint64) for n in (size, 20_000))
+    near = Near(known)
+    assert near(known).all()
+    assert near(others).mean() < 0.13  # one bit in eight is set

@@ -13,6 +13,8 @@ from ultr.manifest import File
 from ultr.parquet import open_parquet
 from ultr.schema import EVENTS
 
+_HASHED_ROWS = 1 << 20
+
 Ids = Callable[[str, pl.Series], pl.Series]
 """Column (`query` or `doc`) and keys to ids, by the lake's rule."""
 
@@ -81,20 +83,15 @@ def read_files(
 
 
 def distinct_hashes(change: Commit, file: File, column: str) -> pl.Series:
-    """64-bit hashes of the distinct texts of a column; good within one process only.
-
-    Reads the dictionaries of the file where it has such, which is far less than its rows.
-    """
+    """64-bit hashes of the distinct texts of a column; good within one process only."""
     return pl.concat([pl.Series(dtype=pl.UInt64), *read_hashes(change, file, column)]).unique()
 
 
 def read_hashes(change: Commit, file: File, column: str) -> Iterator[pl.Series]:
-    """The same in batches, each of which may repeat what others hold."""
-    with open_parquet(change.root / file.path, dictionary=[column]) as parquet:
-        for batch in parquet.iter_batches(columns=[column]):
-            texts = batch.column(0)
-            texts = texts.dictionary if pa.types.is_dictionary(texts.type) else texts
-            yield hashes(pl.Series(texts, dtype=pl.String))
+    """The hashes of a column's rows, a million at a time; null and `""` are left out."""
+    rows = pl.scan_parquet(change.root / file.path, hive_partitioning=False, glob=False)
+    for first in range(0, file.rows, _HASHED_ROWS):
+        yield hashes(rows.select(column).slice(first, _HASHED_ROWS).collect().to_series())
 
 
 def hashes(texts: pl.Series) -> pl.Series:

@@ -147,3 +147,23 @@ def _rank_runs(values: Longs) -> tuple[Words, int]:
 def hash_pairs(a: Longs, b: Longs) -> Words:
     """A 64-bit hash of pairs of integers `[R]`."""
     return mix(a) ^ (mix(b) * _GOLDEN)
+
+
+class Near:
+    """Which hashes may be among known ones, and a few that are not: a Bloom filter of one bit.
+
+    Args:
+        known: `[C]`.
+    """
+
+    _PER_HASH = 8
+
+    def __init__(self, known: Words) -> None:
+        self._bits = np.zeros(1 << max(10, (self._PER_HASH * len(known)).bit_length()), np.bool_)
+        self._mask = np.uint64(len(self._bits) - 1)
+        self._bits[known & self._mask] = True
+
+    def __call__(self, hashes: Words) -> NDArray[np.bool_]:
+        """`[R]` whether each may be among them; never False for one that is."""
+        near: NDArray[np.bool_] = self._bits[hashes & self._mask]
+        return near

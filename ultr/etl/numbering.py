@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ultr.etl.grouping import Longs, hash_pairs, sort_pairs
+from ultr.etl.grouping import Longs, Near, hash_pairs, sort_pairs
 
 ALWAYS = -1
 """First period of pairs that do not come from sessions: judged, or with features."""
-
-_BITS_PER_PAIR = 8
 
 
 class Pairs(NamedTuple):
@@ -97,14 +95,12 @@ def number_pairs(pairs: Pairs, *, known: Known) -> Numbered:
 
 
 def _may_be_among(known: Known, pairs: Pairs) -> Known:
-    """The known pairs that may be among others, and a few that are not: a Bloom filter.
+    """The known pairs that may be among others, and a few that are not.
 
     A night has few of the pairs that a lake has met; the rest need not be sorted.
     """
-    bits = np.zeros(1 << max(10, (_BITS_PER_PAIR * len(pairs.query)).bit_length()), bool)
-    mask = np.uint64(len(bits) - 1)
-    bits[hash_pairs(pairs.query, pairs.document) & mask] = True
-    near = bits[hash_pairs(known.query, known.document) & mask]
+    is_near = Near(hash_pairs(pairs.query, pairs.document))
+    near = is_near(hash_pairs(known.query, known.document))
     return Known(known.query[near], known.document[near], known.row[near])
 
 

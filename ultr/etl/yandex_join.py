@@ -15,6 +15,7 @@ from ultr.commit import Commit
 from ultr.etl.clock import Days, count_days
 from ultr.etl.counts import Delta
 from ultr.etl.events import hashes, read_files, read_hashes
+from ultr.etl.grouping import Near
 from ultr.etl.hash_ranges import HashRanges, aligned
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.replace import COLUMNS, as_rows
@@ -121,17 +122,21 @@ class YandexJoin:
     def _scattered(self) -> Hashes:
         """Sessions of several chunks: new ones among themselves, or with old or removed ones."""
         old = HashRanges()
+        few = not (self._new.is_spilled or self._gone.is_spilled)
+        # A lake has met far more sessions than those that a night touches.
+        near = Near(np.concatenate([self._new.whole(), self._gone.whole()])) if few else None
         for table in ("sessions", "events"):
-            self._note(self._files(table, self._old), old)
+            self._note(self._files(table, self._old), old, near=near)
         found = [_in_several(*sets) for sets in aligned(self._new, self._gone, old)]
         scattered = np.concatenate(found)
         self._changed = len(scattered)
         return scattered
 
-    def _note(self, files: list[File], hashes: HashRanges) -> None:
+    def _note(self, files: list[File], hashes: HashRanges, *, near: Near | None = None) -> None:
         for file in files:
             for found in read_hashes(self._change, file, "session_id"):
-                hashes.add(found.to_numpy())
+                values = found.to_numpy()
+                hashes.add(values if near is None else values[near(values)])
 
     def _reader_repeats(self, chosen: Hashes) -> Iterator[tuple[str, int]]:
         if not self._repeated:
