@@ -36,7 +36,7 @@ from ultr.config import parse_assignments, read_toml, typed_values
     "continue_from",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Begin with the states of a finished run; read only periods that are new to it.",
+    help="Begin with the states of a finished run; read periods that are new to it or grew by 1%.",
 )
 @click.option("--force", is_flag=True, help="Print propensities that the log does not identify.")
 @json_option
