@@ -104,9 +104,14 @@ def discard(command: Sequence[str | Path]) -> dict[str, Any]:
 
 
 def compare(
-    runs: dict[str, Callable[[], dict[str, Any]]], *, repeats: int
+    runs: dict[str, Callable[[], dict[str, Any]]], *, repeats: int, alone: bool
 ) -> dict[str, dict[str, Any]]:
-    """The fastest of several runs of each, alternating; and ours as a ratio to the others."""
+    """The fastest of several runs of each, alternating; and ours as a ratio to the others.
+
+    With `alone` ours only: the bare tools hold a whole file in memory.
+    """
+    if alone:
+        return {"ultr": runs["ultr"]()}
     best: dict[str, dict[str, Any]] = {}
     for _ in range(repeats):
         for name, measure in runs.items():
@@ -129,7 +134,9 @@ def ingested(form: str, paths: Sequence[Path], lake: Path) -> dict[str, Any]:
     return {k: told[k] for k in keep} | {"lake_bytes": size}
 
 
-def baidu(folder: Path, *, gigabytes: float, repeats: int, level: int) -> dict[str, Any]:
+def baidu(
+    folder: Path, *, gigabytes: float, repeats: int, level: int, alone: bool
+) -> dict[str, Any]:
     """Raw gzip'd parts to a lake."""
     sessions = round(gigabytes * 1e9 / BYTES_PER_SESSION)
     parts = max(2, round(sessions / SESSIONS_PER_PART))
@@ -141,13 +148,14 @@ def baidu(folder: Path, *, gigabytes: float, repeats: int, level: int) -> dict[s
             "polars scan": lambda: run([sys.executable, "-c", BARE_SCAN, "32", *paths]),
         },
         repeats=repeats if gigabytes <= 2 else 1,
+        alone=alone,
     )
     shutil.rmtree(folder / "baidu")
     distinct = min(parts, DISTINCT_PARTS)
     return {"gigabytes_of_text": gigabytes, "parts": parts, "distinct_parts": distinct, **found}
 
 
-def yandex(folder: Path, *, sessions: int, repeats: int) -> dict[str, Any]:
+def yandex(folder: Path, *, sessions: int, repeats: int, alone: bool) -> dict[str, Any]:
     """A plain log to a lake that stays, for `lists` and for reading back."""
     (path,) = write("yandex", folder / "yandex.tsv", sessions=sessions)
     found = compare(
@@ -157,11 +165,12 @@ def yandex(folder: Path, *, sessions: int, repeats: int) -> dict[str, Any]:
             "polars scan": lambda: run([sys.executable, "-c", BARE_SCAN, "15", path]),
         },
         repeats=repeats,
+        alone=alone,
     )
     return {"bytes": path.stat().st_size, **found}
 
 
-def ubi(folder: Path, *, sessions: int, repeats: int) -> dict[str, Any]:
+def ubi(folder: Path, *, sessions: int, repeats: int, alone: bool) -> dict[str, Any]:
     """Queries and events with explicit impressions to a lake."""
     paths = write("ubi", folder / "ubi", sessions=sessions)
     found = compare(
@@ -171,6 +180,7 @@ def ubi(folder: Path, *, sessions: int, repeats: int) -> dict[str, Any]:
             "polars scan": lambda: run([sys.executable, "-c", BARE_JSON, *paths]),
         },
         repeats=repeats,
+        alone=alone,
     )
     return {"bytes": sum(p.stat().st_size for p in paths), **found}
 
@@ -189,20 +199,23 @@ def lists(lake: Path) -> dict[str, Any]:
 def _options(chosen: argparse.Namespace) -> str:
     """What was asked for, but for where files lie."""
     told = {k: v for k, v in vars(chosen).items() if k not in ("folder", "out", "note")}
-    return " ".join(
+    words = "--alone " if chosen.alone else ""
+    return words + " ".join(
         f"--{name.replace('_', '-')} {' '.join(map(str, v)) if isinstance(v, list) else v}"
         for name, v in told.items()
+        if name != "alone"
     )
 
 
 def main() -> None:
     """Run and write the results file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gigabytes", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument("--gigabytes", type=float, nargs="*", default=[1.0, 10.0])
     parser.add_argument("--yandex-sessions", type=int, default=10_000_000)
     parser.add_argument("--ubi-sessions", type=int, default=300_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--gzip-level", type=int, default=6)
+    parser.add_argument("--alone", action="store_true", help="ours only, once: its memory")
     parser.add_argument("--note", default="", help="how the figures were taken")
     parser.add_argument("--folder", type=Path, help="scratch space; default: the system's")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/ingest.json")
@@ -219,14 +232,25 @@ def main() -> None:
     try:
         for gigabytes in chosen.gigabytes:
             out["baidu"].append(
-                baidu(folder, gigabytes=gigabytes, repeats=chosen.repeats, level=chosen.gzip_level)
+                baidu(
+                    folder,
+                    gigabytes=gigabytes,
+                    repeats=chosen.repeats,
+                    level=chosen.gzip_level,
+                    alone=chosen.alone,
+                )
             )
         formats = next(p.type.choices for p in ingest_command.params if p.name == "form")
         if "ubi" in formats and chosen.ubi_sessions:
-            out["ubi"] = ubi(folder, sessions=chosen.ubi_sessions, repeats=chosen.repeats)
+            out["ubi"] = ubi(
+                folder, sessions=chosen.ubi_sessions, repeats=chosen.repeats, alone=chosen.alone
+            )
         if chosen.yandex_sessions:
             out["yandex"] = yandex(
-                folder, sessions=chosen.yandex_sessions, repeats=min(2, chosen.repeats)
+                folder,
+                sessions=chosen.yandex_sessions,
+                repeats=min(2, chosen.repeats),
+                alone=chosen.alone,
             )
             out["ctr_by_position"] = run([sys.executable, "-c", CTR, folder / "lake"])
             out["lists"] = lists(folder / "lake")
