@@ -57,9 +57,10 @@ def _place_on(page: Ints, clicks: pl.DataFrame, pages: pl.DataFrame) -> Ints:
     most = int(pages["size"].max() or 0)  # type: ignore[arg-type]
     if not len(page) or not 0 < most <= _QUICK_PLACES:
         return place
-    page = np.maximum(page, 0)  # a click before the first page has another session than that
+    is_after_one = page >= 0
+    page = np.maximum(page, 0)
     theirs = pages["session"].gather(page) == clicks["session"]
-    open_ = np.flatnonzero(theirs.to_numpy())
+    open_ = np.flatnonzero(theirs.to_numpy() & is_after_one)
     size, begin = (pages[name].to_numpy()[page] for name in ("size", "begin"))
     urls = pages["doc_key"].list.explode(keep_nulls=False, empty_as_null=False)
     shown, clicked = urls.hash().to_numpy(), clicks["doc_key"].hash().to_numpy()
