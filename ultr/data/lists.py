@@ -99,11 +99,6 @@ class Lists:
         """The lowest rank on any page, 0 without lists."""
         return int(self.position.max(initial=0))
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of the lake's lists as they were loaded: parameters of a table ranker."""
-        return 1 + int(self.doc_row.max(initial=-1))
-
     @cached_property
     def cells(self) -> Ints:
         """`[S, 1 + C]` positions and levels of the bias columns that occur, ascending."""
