@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -11,10 +12,12 @@ from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
 from ultr.errors import DataError
 from ultr.lake import open_lake
-from ultr.train import TrainConfig, train_lake
+from ultr.train import TrainConfig, train_lake, with_preset
 from ultr.train.lake_lists import COPIES, LakeLists
 from ultr.train.splits import split_lists
+from ultr.train.step import gather
 from ultr.train.stream import open_source
+from ultr.train.stream_drawn import draw_source
 
 TABLE_BYTES = 1 << 16
 """More than the scores of the table ranker take."""
@@ -109,3 +112,67 @@ class TestTable:
     def test_its_scores_are_part_of_the_limit(self, lake):
         with pytest.raises(DataError, match="scores of a table ranker"):
             streamed(lake, TrainConfig(ranker="table"), limit=20_000)
+
+
+class TestDrawn:
+    """Sessions drawn at random, in proportion to their number."""
+
+    SETTINGS = {"sessions_per_batch": 16, "evaluation_steps": 11, "ranker": "linear"}  # noqa: RUF012
+
+    def sources(self, lake, **settings):
+        config = TrainConfig(**self.SETTINGS | settings)
+        limit = limit_of(lake) + TABLE_BYTES
+        parts = in_memory(lake, config)[0], streamed(lake, config, limit=limit)[0]
+        return [draw_source(part, spec=config.ranker_spec(), config=config) for part in parts]
+
+    @pytest.mark.parametrize(
+        "settings", [{}, {"weighting": "query"}, {"ranker": "table"}, {"list_size": 3}]
+    )
+    def test_the_batches_are_those_of_lists_in_memory(self, lake, settings):
+        one, other = self.sources(lake, **settings)
+        assert (one.batches, one.n_queries, one.clicks) == (
+            other.batches, other.n_queries, pytest.approx(other.clicks),
+        )  # fmt: skip
+        for epoch in (1, 2):
+            (whole,) = one.segments(epoch=epoch)
+            parts = list(other.segments(epoch=epoch))
+            if settings.get("ranker") != "table":  # without features all fit
+                assert len(parts) > 1
+            expected = [b for b in batches(whole) if b.position.any()]
+            found = [b for part in parts for b in batches(part) if b.position.any()]
+            assert len(expected) == len(found) == 11
+            for a, b in zip(expected, found, strict=True):
+                for name in ("inputs", "position", "clicks", "context", "where_document"):
+                    np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-6)
+                shown = np.asarray(a.where)
+                np.testing.assert_array_equal(
+                    np.asarray(a.document)[shown], np.asarray(b.document)[shown]
+                )
+            numbers = np.concatenate([p.query[p.query[:, 0] >= 0] for p in parts])
+            np.testing.assert_array_equal(numbers, whole.query)
+
+    def test_an_epoch_is_taken_up_again_at_a_segment(self, lake):
+        source = self.sources(lake)[1]
+        whole = list(source.segments(epoch=2))
+        rest = list(source.segments(epoch=2, first=1))
+        assert len(rest) == len(whole) - 1
+        for one, other in zip(whole[1:], rest, strict=True):
+            assert jax.tree.all(jax.tree.map(np.array_equal, one, other))
+
+    def test_the_preset_of_the_paper_trains_to_the_same_run(self, lake, tmp_path):
+        found = outcomes(
+            lake, tmp_path,
+            **with_preset({
+                "preset": "sigir2018", "hidden": (8,), "evaluations": 2, "evaluation_steps": 40,
+                "sessions_per_batch": 16,
+            }),
+        )  # fmt: skip
+        assert found[0][0]["sessions"] == found[1][0]["sessions"] == 40 * 16
+        np.testing.assert_allclose(*curves(found), rtol=1e-5)
+        features = load_lists(lake).features
+        np.testing.assert_allclose(*(run.score(features) for _, run in found), atol=1e-4)
+
+
+def batches(segment):
+    plans = [jax.tree.map(lambda a, i=i: a[i], segment.plan) for i in range(len(segment.query))]
+    return [gather(segment.arrays, plan) for plan in plans]

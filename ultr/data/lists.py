@@ -124,6 +124,11 @@ class Lists:
         clicks = np.bincount(self.list_query, per_list, minlength=len(self.query_id))
         return clicks.astype(np.float64)
 
+    @property
+    def clicked_sessions(self) -> Floats:
+        """`[L]` sessions with a click, at least: the clicks of a list's most clicked document."""
+        return np.where(self.where, self.clicks, np.float32(0)).max(axis=1)
+
     @cached_property
     def position_clicks(self) -> NDArray[np.float64]:
         """`[P, *levels]` clicks at each position from 1 to the lowest, in each bias context."""

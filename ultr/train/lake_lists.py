@@ -54,7 +54,6 @@ def check_streamed(config: TrainConfig) -> None:
         UsageError: a setting that needs all lists in memory.
     """
     needs = {
-        "sessions_per_batch": config.sessions_per_batch is not None,
         "method upe": config.method == "upe",
     }
     found = [name for name, is_set in needs.items() if is_set]
@@ -72,6 +71,7 @@ class _Found:
 
     sizes: list[BucketSizes] = field(default_factory=list)
     query_clicks: list[NDArray[np.float64]] = field(default_factory=list)
+    clicked: list[float] = field(default_factory=list)
     position_clicks: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cells: list[NDArray[np.int32]] = field(default_factory=list)
 
@@ -79,6 +79,7 @@ class _Found:
         """Count a bucket."""
         self.sizes.append(bucket_sizes(data))
         self.query_clicks.append(data.query_clicks)
+        self.clicked.append(float(data.clicked_sessions.sum(dtype=np.float64)))
         self.cells.append(data.cells)
         clicks = data.position_clicks
         if not len(self.position_clicks):
@@ -269,6 +270,7 @@ class LakeLists:
                 buckets=self._buckets,
                 sizes=tuple(found.sizes),
                 query_clicks=np.concatenate(found.query_clicks),
+                clicked=np.array(found.clicked),
                 position_clicks=found.position_clicks,
                 cells=np.unique(np.concatenate(found.cells), axis=0),
                 reading=self.reading,

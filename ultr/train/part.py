@@ -105,6 +105,7 @@ class Part:
         buckets: their numbers.
         sizes: of each.
         query_clicks: `[Q]` clicks of each query, bucket by bucket.
+        clicked: `[B]` clicked sessions of each bucket, as `Lists.clicked_sessions` counts.
         position_clicks: `[P, *levels]` clicks at each position from 1, in each bias context.
         cells: `[S, 1 + C]` positions and levels of the bias columns that occur, ascending.
         reading: how lists are read.
@@ -120,6 +121,7 @@ class Part:
     buckets: tuple[int, ...]
     sizes: tuple[BucketSizes, ...]
     query_clicks: NDArray[np.float64]
+    clicked: NDArray[np.float64]
     position_clicks: NDArray[np.float64]
     cells: NDArray[np.integer[Any]]
     reading: Reading
