@@ -6,12 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ultr.data import load_lists
+from ultr.data.load import concatenate, list_buckets, load_buckets
 from ultr.etl.lists import ListsConfig, build_lists
 from ultr.eval.evaluate import evaluate
 from ultr.lake import create_lake, open_lake
 from ultr.schema import TABLES
 from ultr.serve.score import score
 from ultr.train import fit, open_run
+from ultr.train.pair_rows import pair_rows, pairs_of
 
 QUICK = {"evaluations": 1, "min_steps": 1}
 DOCUMENTS = 6
@@ -64,6 +66,25 @@ def test_each_document_is_scored_once(lake, tmp_path, ranker):
         np.zeros(len(shown), np.int64), data.doc_id[shown], data.features[shown]
     )
     np.testing.assert_allclose(again, values, rtol=1e-5)
+
+
+def test_rows_counted_bucket_by_bucket_are_those_of_the_whole(lake):
+    source = open_lake(lake)
+    whole = load_lists(source).one_row_per_pair()
+    buckets = list_buckets(source)
+    parts = [load_buckets(source, [b]).one_row_per_pair() for b in buckets]
+    rows = pair_rows(parts)
+    np.testing.assert_array_equal(rows.pairs, pairs_of(whole))
+    np.testing.assert_array_equal(rows.row, whole.doc_row)
+    assert len(rows.pairs.doc_id) < len(rows.row)
+    places = [3, 0, 2]
+    chosen = [parts[place] for place in places]
+    joined = rows.numbered(
+        concatenate(chosen), places, documents=[part.n_documents for part in chosen]
+    )
+    np.testing.assert_array_equal(rows.pairs.doc_id[joined.doc_row], joined.doc_id)
+    query = joined.query_id[joined.doc_query]
+    np.testing.assert_array_equal(rows.pairs.query_id[joined.doc_row], query)
 
 
 def test_each_query_is_evaluated_once(lake, tmp_path):

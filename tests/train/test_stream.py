@@ -259,12 +259,6 @@ class TestErrors:
         with pytest.raises(DataError, match="--ranker table"):
             split_lists(data, TrainConfig().ranker_spec())
 
-    def test_the_table_ranker(self, lake):
-        with pytest.raises(DataError, match="one parameter for each document"):
-            split_lists(
-                LakeLists(open_lake(lake), limit=1 << 30), TrainConfig(ranker="table").ranker_spec()
-            )
-
     def test_split_queries_whose_features_depend_on_all_candidates(self, lake):
         source = open_lake(lake)
         tables = source.manifest.tables

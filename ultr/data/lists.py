@@ -99,11 +99,6 @@ class Lists:
         """The lowest rank on any page, 0 without lists."""
         return int(self.position.max(initial=0))
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of the lake's lists as they were loaded: parameters of a table ranker."""
-        return 1 + int(self.doc_row.max(initial=-1))
-
     @cached_property
     def cells(self) -> Ints:
         """`[S, 1 + C]` positions and levels of the bias columns that occur, ascending."""
@@ -128,6 +123,11 @@ class Lists:
         per_list = self.clicks.sum(axis=1, dtype=np.float64)
         clicks = np.bincount(self.list_query, per_list, minlength=len(self.query_id))
         return clicks.astype(np.float64)
+
+    @property
+    def clicked_sessions(self) -> Floats:
+        """`[L]` sessions with a click, at least: the clicks of a list's most clicked document."""
+        return np.where(self.where, self.clicks, np.float32(0)).max(axis=1)
 
     @cached_property
     def position_clicks(self) -> NDArray[np.float64]:

@@ -76,8 +76,8 @@ class Course:
         bad = np.flatnonzero(~np.isfinite(values["rank"]))
         if len(bad):
             raise not_finite(f"step {self.batches + int(bad[0]) + 1} of epoch {self.epoch}")
-        self.batches += len(values["rank"])
         values["steps"] = (values["clicks"] > 0).astype(np.float64)
+        self.batches += int(values["steps"].sum())  # a plan ends with empty ones
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value.sum())
 

@@ -7,9 +7,11 @@ program's own batches of whole queries do not (`ultr.data.batches`). It is here 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jax import numpy as jnp
+from numpy.typing import NDArray
 
 from ultr.data import Lists, Plan
 from ultr.model import RankerSpec
@@ -17,6 +19,7 @@ from ultr.train.config import TrainConfig
 from ultr.train.device import arrays_of, query_weight
 from ultr.train.sharding import by_column, everywhere
 from ultr.train.source import Segment
+from ultr.train.step import Arrays
 
 
 class DrawnSessions:
@@ -37,16 +40,11 @@ class DrawnSessions:
         self._seed, self._size = config.seed, config.sessions_per_batch or 1
         #: Batches of an epoch.
         self.batches = config.evaluation_steps
-        clicked = np.where(data.where, data.clicks, 0.0).max(axis=1)
+        clicked = data.clicked_sessions
         self._share = np.cumsum(clicked, dtype=np.float64) / clicked.sum(dtype=np.float64)
         weight = query_weight(data, config.weighting)
         arrays = arrays_of(data, spec=spec, weight=weight, features_dtype=config.features_dtype)
-        one = np.append(clicked, 1.0).astype(np.float32)[:, None]
-        place = np.broadcast_to(
-            np.arange(data.where.shape[1], dtype=np.int32), arrays.document.shape
-        )
-        arrays = arrays._replace(clicks=arrays.clicks / one, document=jnp.asarray(place))
-        self._arrays = everywhere(arrays)
+        self._arrays = everywhere(single_sessions(arrays, clicked))
         self._query = data.list_query
         self.n_queries, self.clicks = len(data.query_id), float(data.clicks.sum(dtype=np.float64))
 
@@ -63,11 +61,35 @@ class DrawnSessions:
         uniform = rng.random((self.batches, self._size))
         drawn = np.searchsorted(self._share, uniform, side="right").astype(np.int32)
         drawn = np.minimum(drawn, len(self._share) - 1)
-        width = self._document.shape[1]
-        begin = np.arange(self._size, dtype=np.int32) * width
-        plan = Plan(
-            self._document[drawn].reshape(self.batches, -1).astype(np.int32),
-            drawn,
-            np.broadcast_to(begin, drawn.shape),
-        )
+        plan = plan_of_drawn(drawn, self._document)
         yield Segment(self._arrays, by_column(plan), self._query[drawn])
+
+
+def single_sessions(arrays: Arrays, clicked: NDArray[np.float32]) -> Arrays:
+    """Lists as one session each: its share of the clicks, and its documents side by side.
+
+    Args:
+        arrays: of lists, with empty ones at the end.
+        clicked: `[L]` sessions that each list stands for.
+    """
+    one = np.ones((len(arrays.clicks), 1), np.float32)
+    one[: len(clicked), 0] = clicked
+    place = np.arange(arrays.document.shape[1], dtype=np.int32)
+    place = np.broadcast_to(place, arrays.document.shape)
+    return arrays._replace(clicks=arrays.clicks / one, document=jnp.asarray(place))
+
+
+def plan_of_drawn(drawn: NDArray[np.int32], document: NDArray[np.integer[Any]]) -> Plan:
+    """Batches of sessions, each with a place for every document of its list.
+
+    Args:
+        drawn: `[B, S]` the list of each session.
+        document: `[L, K]` index of the documents of a list, that of an empty one where masked.
+    """
+    size, width = drawn.shape[1], document.shape[1]
+    begin = np.arange(size, dtype=np.int32) * width
+    return Plan(
+        document[drawn].reshape(len(drawn), -1).astype(np.int32),
+        drawn,
+        np.broadcast_to(begin, drawn.shape),
+    )

@@ -18,7 +18,7 @@ from ultr.data import Lists, load_lists
 from ultr.data.load import only_periods
 from ultr.errors import DataError, UsageError
 from ultr.lake import open_lake
-from ultr.model import RankerSpec, as_spec
+from ultr.model import as_spec
 from ultr.staleness import stale_inputs
 from ultr.train.config import TrainConfig
 from ultr.train.continued import Earlier, open_earlier, settings_of
@@ -36,6 +36,7 @@ from ultr.train.identification import Identification, identify
 from ultr.train.keeper import Keeper, OnEpoch, alone
 from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
 from ultr.train.loop import Fitted
+from ultr.train.pair_rows import Pairs, pairs_of
 from ultr.train.part import Part
 from ultr.train.phases import train_method
 from ultr.train.presets import with_preset
@@ -97,11 +98,7 @@ def fit(
     data = data.with_bias(chosen.bias)
     if earlier is not None:
         data = earlier.adopt_bias(data)
-    if isinstance(data, LakeLists):
-        check_streamed(chosen)
-    else:
-        data = data if chosen.list_size is None else data.top(chosen.list_size)
-        data = data.one_row_per_pair() if spec.reads == "row" else data
+    data, pairs = _as_trained(data, chosen)
     is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
@@ -158,7 +155,7 @@ def fit(
                     for p in (training, held_out)
                 ),
                 config=chosen,
-                n_documents=data.n_rows,
+                n_documents=data.n_documents if pairs is None else len(pairs.doc_id),
                 n_positions=n_positions,
                 sessions=sessions,
                 log_propensity=log_propensity,
@@ -167,9 +164,25 @@ def fit(
             keeper.finish()
         cells = shown_cells(training)
         _save(
-            root, fitted, data=data, spec=spec, cells=cells, earlier=earlier, identified=identified
-        )
+            root, fitted, data=data, pairs=pairs, cells=cells, earlier=earlier,
+            identified=identified,
+        )  # fmt: skip
     return open_run(root, ranker=spec)
+
+
+def _as_trained(
+    data: Lists | LakeLists, config: TrainConfig
+) -> tuple[Lists | LakeLists, Pairs | None]:
+    """The lists as the settings want them, and what the parameters of a table ranker stand for."""
+    if isinstance(data, LakeLists):
+        check_streamed(config)
+        data = data.trained_by(config)
+        return data, None if data.rows is None else data.rows.pairs
+    pairs = None
+    if config.ranker_spec().reads == "row":
+        data = data.one_row_per_pair()
+        pairs = pairs_of(data)
+    return data if config.list_size is None else data.top(config.list_size), pairs
 
 
 def _chosen(
@@ -241,11 +254,11 @@ def train_lake(
         unread = earlier.unread(source)
         source = only_periods(source, unread.periods)
         late = {"read_again": unread.again, "left_out": unread.left}
-    data = LakeLists(source, limit=config.memory_limit or default_memory_limit())
+    is_drawn = config.sessions_per_batch is not None
+    limit = config.memory_limit or default_memory_limit()
+    data = LakeLists(source, limit=limit, by_pattern=is_drawn)
     fitted = fit(
-        load_lists(source, by_pattern=config.sessions_per_batch is not None)
-        if data.fits_in_memory
-        else data,
+        load_lists(source, by_pattern=is_drawn) if data.fits_in_memory else data,
         run=run,
         config=config,
         overwrite=overwrite,
@@ -278,7 +291,7 @@ def _save(
     fitted: Fitted,
     *,
     data: Lists | LakeLists,
-    spec: RankerSpec,
+    pairs: Pairs | None,
     cells: NDArray[np.integer[Any]],
     earlier: Earlier | None,
     identified: Identification,
@@ -295,11 +308,8 @@ def _save(
     )
     periods = data.lake.get("periods", ["all"])
     write_history(root / HISTORY, pq.read_table(path), periods=periods, earlier=history)
-    if isinstance(data, Lists) and spec.reads == "row":
-        # Documents that split queries repeat share the row of their first place, and come last.
-        own = data.doc_row == np.arange(data.n_documents)
-        pairs = {"query_id": data.query_id[data.doc_query][own], "doc_id": data.doc_id[own]}
-        pq.write_table(pa.table(pairs), root / "documents.parquet")
+    if pairs is not None:
+        pq.write_table(pa.table(pairs._asdict()), root / "documents.parquet")
     elif data.transform is not None:
         write_json(root / "transform.json", data.transform.to_json())
     write_json(root / "lake.json", data.lake)

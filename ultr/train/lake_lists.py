@@ -17,6 +17,7 @@ from ultr.data.load import describe, list_buckets
 from ultr.errors import DataError, UsageError
 from ultr.lake import Lake
 from ultr.train.config import TrainConfig
+from ultr.train.pair_rows import PairRows, pair_rows
 from ultr.train.part import (
     DOCUMENT_BYTES,
     LIST_BYTES,
@@ -36,6 +37,10 @@ grew by 1.7 times the limit, with 10 by up to 1.15: freed memory is not all give
 _COPIES_IN_MEMORY = 5
 """The same of lists that are in memory: one copy on the device, two while it is made."""
 
+_ROW_BYTES = 64
+"""Of a parameter of a table ranker: itself, its gradient, its optimizer's two moments, its running
+mean and the best so far, with copies while they are saved, and the pair that it stands for."""
+
 
 def default_memory_limit() -> int:
     """Half of the machine's memory, in bytes."""
@@ -49,8 +54,6 @@ def check_streamed(config: TrainConfig) -> None:
         UsageError: a setting that needs all lists in memory.
     """
     needs = {
-        "sessions_per_batch": config.sessions_per_batch is not None,
-        "list_size": config.list_size is not None,
         "method upe": config.method == "upe",
     }
     found = [name for name, is_set in needs.items() if is_set]
@@ -68,6 +71,7 @@ class _Found:
 
     sizes: list[BucketSizes] = field(default_factory=list)
     query_clicks: list[NDArray[np.float64]] = field(default_factory=list)
+    clicked: list[float] = field(default_factory=list)
     position_clicks: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cells: list[NDArray[np.int32]] = field(default_factory=list)
 
@@ -75,6 +79,7 @@ class _Found:
         """Count a bucket."""
         self.sizes.append(bucket_sizes(data))
         self.query_clicks.append(data.query_clicks)
+        self.clicked.append(float(data.clicked_sessions.sum(dtype=np.float64)))
         self.cells.append(data.cells)
         clicks = data.position_clicks
         if not len(self.position_clicks):
@@ -103,6 +108,7 @@ class LakeLists:
         lake: the lake.
         limit: bytes that lists and features may take while training.
         reading: how lists are read; by default with all bias columns and the lake's transform.
+        by_pattern: keep sessions with other clicks apart, as of `load_lists`.
 
     Raises:
         DataError: the lake has no lists.
@@ -112,11 +118,18 @@ class LakeLists:
         >>> run = ultr.fit(data, run="runs/dla")  # doctest: +SKIP
     """
 
-    def __init__(self, lake: Lake, *, limit: int, reading: Reading | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        limit: int,
+        reading: Reading | None = None,
+        by_pattern: bool = False,
+    ) -> None:
         self._lake = lake
         self._buckets = tuple(list_buckets(lake))
         self._limit = limit
-        self._reading = reading
+        self._reading, self._by_pattern = reading, by_pattern
         #: What identifies the lake.
         self.lake: dict[str, Any] = describe(lake)
 
@@ -128,7 +141,7 @@ class LakeLists:
         meta = self._lake.manifest.meta
         transform = Transform.from_json(meta["transform"]) if meta.get("transform") else None
         contexts = read_contexts(self._lake)
-        return Reading(contexts, contexts.columns, transform)
+        return Reading(contexts, contexts.columns, transform, by_pattern=self._by_pattern)
 
     @property
     def transform(self) -> Transform | None:
@@ -147,12 +160,26 @@ class LakeLists:
     def with_bias(self, names: Sequence[str] | None) -> LakeLists:
         """The lists with some of their bias columns; all where `names` is None.
 
+        Lists that differ in no other become one, with their clicks summed.
+
         Raises:
             DataError: a column that the lists do not have.
         """
         if names is None:
             return self
-        return self.read_as(replace(self.reading, bias=choose_columns(self.bias, names)))
+        bias = choose_columns(self.bias, names)
+        return self.read_as(replace(self.reading, bias=bias, by_pattern=False))
+
+    def trained_by(self, config: TrainConfig) -> LakeLists:
+        """The lists as a training reads them: how long, by pair or not, sessions apart or not."""
+        return self.read_as(
+            replace(
+                self.reading,
+                list_size=config.list_size,
+                by_pair=config.ranker_spec().reads == "row",
+                merge=config.sessions_per_batch is None,
+            )
+        )
 
     @property
     def n_features(self) -> int:
@@ -164,7 +191,13 @@ class LakeLists:
         """Candidates of the lake."""
         return self._lake.rows("candidates")
 
-    n_rows = n_documents
+    @cached_property
+    def rows(self) -> PairRows | None:
+        """The parameters of a table ranker; None for one that reads features."""
+        if not self.reading.by_pair:
+            return None
+        whole = replace(self.reading, list_size=None)
+        return pair_rows(whole.read(self._lake, [bucket]) for bucket in self._buckets)
 
     @property
     def fits_in_memory(self) -> bool:
@@ -181,16 +214,20 @@ class LakeLists:
         """Buckets to be in memory together.
 
         Raises:
-            DataError: not even one is within the limit.
+            DataError: not even one is within the limit, or the parameters of a table ranker leave
+                no room for one.
         """
         largest = max(COPIES * self._bytes((bucket,)) for bucket in self._buckets)
-        if largest > self._limit:
+        table = 0 if self.rows is None else _ROW_BYTES * len(self.rows.pairs.doc_id)
+        if largest + table > self._limit:
+            own = f" and {table:,} for the scores of a table ranker" if table else ""
             raise DataError(
                 "two buckets of lists must be within memory_limit, with the copies made of them",
-                got=f"{largest:,} bytes for the largest, memory_limit {self._limit:,}",
-                hint="make smaller ones (ultr lists --buckets B), or raise memory_limit",
+                got=f"{largest:,} bytes for the largest{own}, memory_limit {self._limit:,}",
+                hint="make smaller ones (ultr lists --buckets B), or raise memory_limit"
+                + (", or rank by features" if table else ""),
             )
-        return int(self._limit // largest)
+        return int((self._limit - table) // largest)
 
     @property
     def n_lists(self) -> int:
@@ -229,13 +266,15 @@ class LakeLists:
                 name=name,
                 by=by,
                 group=min(self.group, len(self._buckets)),
-                n_features=self.n_features,
+                n_features=0 if self.reading.by_pair else self.n_features,
                 buckets=self._buckets,
                 sizes=tuple(found.sizes),
                 query_clicks=np.concatenate(found.query_clicks),
+                clicked=np.array(found.clicked),
                 position_clicks=found.position_clicks,
                 cells=np.unique(np.concatenate(found.cells), axis=0),
                 reading=self.reading,
+                rows=self.rows,
             )
             for name, found in self._scan.parts[by].items()
         )
@@ -255,7 +294,7 @@ class LakeLists:
             n_clicked += data.n_clicked
             for by, found in parts.items():
                 for name in names:
-                    found[name].add(select_part(data, name, by=by))
+                    found[name].add(select_part(data, name, by=by, merge=self.reading.merge))
                     sessions[f"{name} by {by}"] += data.sessions_of(name, by=by)
         return _Scan(parts, sessions, n_lists, n_clicked)
 
@@ -265,11 +304,11 @@ class LakeLists:
             table: sum(f.rows for f in self._lake.files(table) if str(f.keys["bucket"]) in chosen)
             for table in ("candidates", "lists")
         }
-        document = 4 * self.n_features + DOCUMENT_BYTES
+        document = DOCUMENT_BYTES + (0 if self.reading.by_pair else 4 * self.n_features)
         return rows["candidates"] * document + rows["lists"] * LIST_BYTES
 
     def _check_whole_queries(self) -> None:
-        if self.transform is None or not self.transform.needs_query:
+        if self.reading.by_pair or self.transform is None or not self.transform.needs_query:
             return
         if any("repeats" in f.keys for f in self._lake.files("candidates")):
             raise DataError(

@@ -12,18 +12,17 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from ultr.data import Lists
 from ultr.model import BiasModel
 from ultr.train.checkpoint import restore
 from ultr.train.config import TrainConfig
 from ultr.train.course import Course, Kept, not_finite
-from ultr.train.drawn import DrawnSessions
 from ultr.train.keeper import Training
 from ultr.train.source import Source
 from ultr.train.splits import TrainingSet
 from ultr.train.start import start
 from ultr.train.step import Model, Towers, click_nll, run_epoch
 from ultr.train.stream import open_source
+from ultr.train.stream_drawn import draw_source
 from ultr.train.warm import warm_start
 
 Floats = NDArray[np.float64]
@@ -111,10 +110,8 @@ def train(
     )
     spec = config.ranker_spec()
     held = open_source(held_out, spec=spec, config=config)
-    if config.sessions_per_batch is not None and isinstance(data, Lists):
-        source: Source = DrawnSessions(data, spec=spec, config=config)
-    else:
-        source = open_source(data, spec=spec, config=config)
+    opened = open_source if config.sessions_per_batch is None else draw_source
+    source = opened(data, spec=spec, config=config)
     sessions = config.drawn_sessions or sessions
     loop = _Loop(model, source, held, config, sessions, keeper, began)
     # A copy: the first step donates the state's buffers.

@@ -19,6 +19,7 @@ from ultr.data.context import BiasColumn, Contexts, translated
 from ultr.data.load import concatenate, load_buckets
 from ultr.lake import Lake
 from ultr.train.bucket_cache import BucketCache, has_room
+from ultr.train.pair_rows import PairRows
 from ultr.transform import Transform
 
 _SPLIT_FROM = 64
@@ -57,19 +58,36 @@ class Reading:
         contexts: of the whole lake, so that levels have the same numbers in all buckets.
         bias: the columns and levels to use.
         transform: how the ranker's input is made; None without features.
+        list_size: positions below it are left out; None keeps all.
+        by_pattern: sessions with other clicks stay apart.
+        by_pair: for a ranker with one parameter per (query, document), which stands once whatever
+            the period, without features.
+        merge: lists that differ only in the split of their sessions become one, where queries are
+            split.
     """
 
     contexts: Contexts
     bias: tuple[BiasColumn, ...]
     transform: Transform | None
+    list_size: int | None = None
+    by_pattern: bool = False
+    by_pair: bool = False
+    merge: bool = True
 
     def read(self, lake: Lake, buckets: Sequence[int], *, with_features: bool = True) -> Lists:
         """Some buckets."""
-        data = load_buckets(lake, buckets, with_features=with_features, contexts=self.contexts)
+        with_features = with_features and not self.by_pair
+        data = load_buckets(
+            lake, buckets, with_features=with_features, by_pattern=self.by_pattern,
+            contexts=self.contexts,
+        )  # fmt: skip
         if self.bias != data.bias:
             codes = translated(data, self.bias)
-            data = dataclasses.replace(data, context=codes, bias=self.bias).merge_clicks()
-        return dataclasses.replace(data, transform=self.transform if with_features else None)
+            data = dataclasses.replace(data, context=codes, bias=self.bias)
+            data = data if self.by_pattern else data.merge_clicks()
+        data = dataclasses.replace(data, transform=self.transform if with_features else None)
+        data = data.one_row_per_pair() if self.by_pair else data
+        return data if self.list_size is None else data.top(self.list_size)
 
 
 @dataclass(frozen=True)
@@ -87,9 +105,11 @@ class Part:
         buckets: their numbers.
         sizes: of each.
         query_clicks: `[Q]` clicks of each query, bucket by bucket.
+        clicked: `[B]` clicked sessions of each bucket, as `Lists.clicked_sessions` counts.
         position_clicks: `[P, *levels]` clicks at each position from 1, in each bias context.
         cells: `[S, 1 + C]` positions and levels of the bias columns that occur, ascending.
         reading: how lists are read.
+        rows: of a table ranker.
         cache: holds buckets that were read before; None reads them from the lake each time.
     """
 
@@ -101,9 +121,11 @@ class Part:
     buckets: tuple[int, ...]
     sizes: tuple[BucketSizes, ...]
     query_clicks: NDArray[np.float64]
+    clicked: NDArray[np.float64]
     position_clicks: NDArray[np.float64]
     cells: NDArray[np.integer[Any]]
     reading: Reading
+    rows: PairRows | None = None
     cache: BucketCache | None = None
 
     @cached_property
@@ -149,6 +171,13 @@ class Part:
 
     def read(self, places: Sequence[int]) -> Lists:
         """The lists of some buckets, given by their places in `buckets`."""
+        data = self._joined(places)
+        if self.rows is None:
+            return data
+        documents = [self.sizes[place].documents for place in places]
+        return self.rows.numbered(data, places, documents=documents)
+
+    def _joined(self, places: Sequence[int]) -> Lists:
         if self.cache is not None:
             for place in places:
                 if not self.cache.has(place):
@@ -160,7 +189,7 @@ class Part:
 
     def _bucket(self, place: int) -> Lists:
         data = self.reading.read(self.lake, [self.buckets[place]])
-        return select_part(data, self.name, by=self.by)
+        return select_part(data, self.name, by=self.by, merge=self.reading.merge)
 
     @contextlib.contextmanager
     def cached(self, folder: Path) -> Iterator[Part]:
@@ -185,10 +214,8 @@ class Part:
         return self.total().documents * document + self.n_lists * LIST_BYTES
 
     def whole(self) -> Lists:
-        """All of it in memory, read a group of buckets at a time."""
-        begins = range(0, len(self.buckets), self.group)
-        last = len(self.buckets)
-        return concatenate([self.read(range(i, min(i + self.group, last))) for i in begins])
+        """All of it in memory, read bucket by bucket."""
+        return self.read(range(len(self.buckets)))
 
 
 def select_part(data: Lists, name: str, *, by: str, merge: bool = True) -> Lists:

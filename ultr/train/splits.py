@@ -22,7 +22,7 @@ def split_lists(
     Args:
         data: the lists.
         spec: says whether the ranker reads features.
-        merge: lists that differ only in the split of their sessions become one.
+        merge: lists in memory that differ only in the split of their sessions become one.
 
     Raises:
         DataError: a ranker on features without any, no clicks to learn from or to hold out, or
@@ -34,12 +34,6 @@ def split_lists(
             got="a lake without any",
             hint="add them with ultr features --from FILE and run ultr lists again, "
             "or train with --ranker table",
-        )
-    if spec.reads == "row" and isinstance(data, LakeLists):
-        raise DataError(
-            "a table ranker has one parameter for each document and needs the lake in memory",
-            got=f"a lake of {data.n_documents:,} documents above memory_limit",
-            hint="raise memory_limit, or rank by features",
         )
     by = "query" if spec.reads == "features" else "session"
     training, held_out = _parts(data, by, merge=merge)

@@ -34,6 +34,12 @@ class Group(NamedTuple):
     query: NDArray[np.int32]
 
 
+def on_devices(groups: Generator[Group]) -> Iterator[Segment]:
+    """Segments of what was made on the host."""
+    for group in groups:
+        yield Segment(everywhere(group.arrays), by_column(group.plan), group.query)
+
+
 class Streamed:
     """A part of a lake, group of buckets by group: each is a segment, in one shape for all.
 
@@ -63,8 +69,7 @@ class Streamed:
 
     def segments(self, *, epoch: int, first: int = 0) -> Iterator[Segment]:
         """See `Source`."""
-        for group in ahead(self.groups(epoch=epoch, first=first), depth=0):
-            yield Segment(everywhere(group.arrays), by_column(group.plan), group.query)
+        return on_devices(ahead(self.groups(epoch=epoch, first=first), depth=0))
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
         """The places of the buckets that each segment reads, a function of seed and epoch."""

@@ -1,0 +1,178 @@
+"""Out of core: every setting that a training in memory takes, with the same result."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import ultr
+from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
+from ultr.data import load_lists
+from ultr.errors import DataError
+from ultr.lake import open_lake
+from ultr.train import TrainConfig, train_lake, with_preset
+from ultr.train.lake_lists import COPIES, LakeLists
+from ultr.train.splits import split_lists
+from ultr.train.step import gather
+from ultr.train.stream import open_source
+from ultr.train.stream_drawn import draw_source
+
+TABLE_BYTES = 1 << 16
+"""More than the scores of the table ranker take."""
+
+
+@pytest.fixture(scope="module")
+def lake(planted, tmp_path_factory):
+    data = planted(EXAMINATION, queries=90, documents=6, orders=3)[0]
+    return write_lake(tmp_path_factory.mktemp("settings") / "lake", data)
+
+
+def limit_of(lake, *, groups=2):
+    """So many bytes that a few buckets are read together."""
+    one = LakeLists(open_lake(lake), limit=1)
+    return COPIES * groups * max(one._bytes((bucket,)) for bucket in range(BUCKETS))
+
+
+def in_memory(lake, config):
+    """Training and held-out lists as `ultr.fit` makes them."""
+    data = load_lists(lake)
+    data = data.one_row_per_pair() if config.ranker_spec().reads == "row" else data
+    data = data if config.list_size is None else data.top(config.list_size)
+    return split_lists(data, config.ranker_spec(), merge=config.sessions_per_batch is None)
+
+
+def streamed(lake, config, *, limit=None):
+    data = LakeLists(open_lake(lake), limit=limit or limit_of(lake)).trained_by(config)
+    return split_lists(data, config.ranker_spec())
+
+
+def outcomes(lake, root, **settings):
+    """Summary and run of the same training, in memory and from disk."""
+    limit = settings.pop("limit", limit_of(lake))
+    found = []
+    for name, memory_limit in (("memory", 1 << 30), ("streamed", limit)):
+        config = TrainConfig(memory_limit=memory_limit, **settings)
+        summary = train_lake(lake=lake, run=root / name, config=config)
+        found.append((summary, ultr.open_run(root / name)))
+    return found
+
+
+def curves(found):
+    return [run.propensities["propensity"].to_numpy() for _, run in found]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"list_size": 2}, {"ranker": "table"}, {"ranker": "table", "list_size": 3}]
+)
+def test_the_lists_are_those_of_lists_in_memory(lake, settings):
+    config = TrainConfig(documents_per_batch=64, **settings)
+    limit = limit_of(lake) + TABLE_BYTES
+    for one, other in zip(
+        in_memory(lake, config)[:2], streamed(lake, config, limit=limit)[:2], strict=True
+    ):
+        assert one.max_position == other.max_position
+        sources = [
+            open_source(part, spec=config.ranker_spec(), config=config) for part in (one, other)
+        ]
+        np.testing.assert_allclose(*(content(s, 1) for s in sources), rtol=1e-5)
+
+
+def test_short_lists_give_the_same_curve(lake, tmp_path):
+    found = outcomes(
+        lake, tmp_path, ranker="linear", ranker_rate=0.03, documents_per_batch=64, evaluations=8,
+        list_size=3,
+    )  # fmt: skip
+    assert found[0][0]["sessions"] == found[1][0]["sessions"]
+    one, other = curves(found)
+    assert len(one) == 3
+    np.testing.assert_allclose(one, other, atol=0.03)
+
+
+class TestTable:
+    @pytest.mark.parametrize("list_size", [None, 2])
+    def test_its_scores_are_those_of_lists_in_memory(self, lake, tmp_path, list_size):
+        found = outcomes(
+            lake, tmp_path, ranker="table", documents_per_batch=64, evaluations=12,
+            list_size=list_size, limit=limit_of(lake) + TABLE_BYTES,
+        )  # fmt: skip
+        tables = [pq.read_table(run.root / "documents.parquet") for _, run in found]
+        assert tables[0].equals(tables[1])
+        query, document = (tables[0][name].to_numpy() for name in ("query_id", "doc_id"))
+        number = np.unique(query, return_inverse=True)[1]
+        scores = [run.score_candidates(query, document, None) for _, run in found]
+        # Clicks say nothing of the level of a query.
+        within = [s - (np.bincount(number, s) / np.bincount(number))[number] for s in scores]
+        assert np.corrcoef(within)[0, 1] > 0.9  # as much as with another order of the queries
+        nll = [summary["click_nll_listwise"] for summary, _ in found]
+        assert nll[0] == pytest.approx(nll[1], abs=2e-3)
+        np.testing.assert_allclose(*curves(found), atol=0.03)
+
+    def test_its_scores_are_part_of_the_limit(self, lake):
+        with pytest.raises(DataError, match="scores of a table ranker"):
+            streamed(lake, TrainConfig(ranker="table"), limit=20_000)
+
+
+class TestDrawn:
+    """Sessions drawn at random, in proportion to their number."""
+
+    SETTINGS = {"sessions_per_batch": 16, "evaluation_steps": 11, "ranker": "linear"}  # noqa: RUF012
+
+    def sources(self, lake, **settings):
+        config = TrainConfig(**self.SETTINGS | settings)
+        limit = limit_of(lake) + TABLE_BYTES
+        parts = in_memory(lake, config)[0], streamed(lake, config, limit=limit)[0]
+        return [draw_source(part, spec=config.ranker_spec(), config=config) for part in parts]
+
+    @pytest.mark.parametrize(
+        "settings", [{}, {"weighting": "query"}, {"ranker": "table"}, {"list_size": 3}]
+    )
+    def test_the_batches_are_those_of_lists_in_memory(self, lake, settings):
+        one, other = self.sources(lake, **settings)
+        assert (one.batches, one.n_queries, one.clicks) == (
+            other.batches, other.n_queries, pytest.approx(other.clicks),
+        )  # fmt: skip
+        for epoch in (1, 2):
+            (whole,) = one.segments(epoch=epoch)
+            parts = list(other.segments(epoch=epoch))
+            if settings.get("ranker") != "table":  # without features all fit
+                assert len(parts) > 1
+            expected = [b for b in batches(whole) if b.position.any()]
+            found = [b for part in parts for b in batches(part) if b.position.any()]
+            assert len(expected) == len(found) == 11
+            for a, b in zip(expected, found, strict=True):
+                for name in ("inputs", "position", "clicks", "context", "where_document"):
+                    np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-6)
+                shown = np.asarray(a.where)
+                np.testing.assert_array_equal(
+                    np.asarray(a.document)[shown], np.asarray(b.document)[shown]
+                )
+            numbers = np.concatenate([p.query[p.query[:, 0] >= 0] for p in parts])
+            np.testing.assert_array_equal(numbers, whole.query)
+
+    def test_an_epoch_is_taken_up_again_at_a_segment(self, lake):
+        source = self.sources(lake)[1]
+        whole = list(source.segments(epoch=2))
+        rest = list(source.segments(epoch=2, first=1))
+        assert len(rest) == len(whole) - 1
+        for one, other in zip(whole[1:], rest, strict=True):
+            assert jax.tree.all(jax.tree.map(np.array_equal, one, other))
+
+    def test_the_preset_of_the_paper_trains_to_the_same_run(self, lake, tmp_path):
+        found = outcomes(
+            lake, tmp_path,
+            **with_preset({
+                "preset": "sigir2018", "hidden": (8,), "evaluations": 2, "evaluation_steps": 40,
+                "sessions_per_batch": 16,
+            }),
+        )  # fmt: skip
+        assert found[0][0]["sessions"] == found[1][0]["sessions"] == 40 * 16
+        np.testing.assert_allclose(*curves(found), rtol=1e-5)
+        features = load_lists(lake).features
+        np.testing.assert_allclose(*(run.score(features) for _, run in found), atol=1e-4)
+
+
+def batches(segment):
+    plans = [jax.tree.map(lambda a, i=i: a[i], segment.plan) for i in range(len(segment.query))]
+    return [gather(segment.arrays, plan) for plan in plans]
