@@ -12,7 +12,8 @@ from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
 from ultr.errors import DataError
 from ultr.lake import open_lake
-from ultr.train import TrainConfig, train_lake, upe, with_preset
+from ultr.train import TrainConfig, identification, train_lake, upe, with_preset
+from ultr.train.identification import identify
 from ultr.train.lake_lists import COPIES, LakeLists
 from ultr.train.splits import split_lists
 from ultr.train.step import gather
@@ -219,3 +220,30 @@ class TestUpe:
 def batches(segment):
     plans = [jax.tree.map(lambda a, i=i: a[i], segment.plan) for i in range(len(segment.query))]
     return [gather(segment.arrays, plan) for plan in plans]
+
+
+class TestIdentification:
+    def test_swaps_of_all_buckets_count(self, lake):
+        found = [
+            identify(data, by="query", by_features=True)
+            for data in (load_lists(lake), LakeLists(open_lake(lake), limit=limit_of(lake)))
+        ]
+        assert found[0] == found[1]
+        assert found[0].state == "swaps"
+
+    @pytest.mark.parametrize("most", [None, 30])
+    def test_features_of_all_buckets_tell_positions_apart(self, lake, monkeypatch, most):
+        """With a sample too: the same documents are drawn."""
+        monkeypatch.setattr(identification, "MIN_IMPRESSIONS", 1e9)
+        if most is not None:
+            monkeypatch.setattr(identification, "MOST_DOCUMENTS", most)
+        limit = limit_of(lake, groups=4)
+        found = [
+            identify(data, by="query", by_features=True)
+            for data in (load_lists(lake), LakeLists(open_lake(lake), limit=limit))
+        ]
+        assert found[0].state == "features only"
+        if most is None:  # from disk a sample is taken, within the limit
+            assert found[0].separation == pytest.approx(found[1].separation, abs=0.1)
+        else:
+            assert found[0] == found[1]

@@ -102,9 +102,7 @@ def fit(
     is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
-    # Above memory_limit, what a part of the lake says of the whole.
-    seen = data if isinstance(data, Lists) else data.sample()
-    identified = identify(seen, by=selected_by, by_features=spec.reads == "features")
+    identified = identify(data, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
     if earlier is not None:
         n_positions = max(n_positions, earlier.n_positions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -188,9 +188,15 @@ class LakeLists:
         """Lists with clicks."""
         return self._scan.n_clicked
 
-    def sample(self) -> Lists:
-        """The lists of as many buckets as may be in memory together."""
-        return self.reading.read(self._lake, self._buckets[: self.group])
+    @property
+    def at_once(self) -> int:
+        """Candidates to be in memory together, about."""
+        return self.n_documents * self.group // len(self._buckets)
+
+    def pieces(self, *, with_features: bool) -> Iterator[Lists]:
+        """All lists, bucket by bucket."""
+        for bucket in self._buckets:
+            yield self.reading.read(self._lake, [bucket], with_features=with_features)
 
     def sessions_of(self, name: str, *, by: str) -> int:
         """Sessions of one split, those without a click included."""
