@@ -12,7 +12,8 @@ from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
 from ultr.errors import DataError
 from ultr.lake import open_lake
-from ultr.train import TrainConfig, train_lake, with_preset
+from ultr.train import TrainConfig, identification, train_lake, upe, with_preset
+from ultr.train.identification import identify
 from ultr.train.lake_lists import COPIES, LakeLists
 from ultr.train.splits import split_lists
 from ultr.train.step import gather
@@ -173,6 +174,76 @@ class TestDrawn:
         np.testing.assert_allclose(*(run.score(features) for _, run in found), atol=1e-4)
 
 
+class TestUpe:
+    SETTINGS = {  # noqa: RUF012
+        "method": "upe", "hidden": (8,), "documents_per_batch": 64, "weight_decay": 1.0,
+    }  # fmt: skip
+
+    def test_what_the_encoder_learns_is_that_of_lists_in_memory(self, lake):
+        config = TrainConfig(**self.SETTINGS)
+        both = [upe.logged(parts[0]) for parts in (in_memory(lake, config), streamed(lake, config))]
+        one, other = (open_source(p, spec=config.ranker_spec(), config=config) for p in both)
+        np.testing.assert_allclose(content(one, 1), content(other, 1), rtol=1e-5)
+        assert one.clicks == pytest.approx(other.clicks)
+        np.testing.assert_allclose(both[0].position_clicks, both[1].position_clicks, rtol=1e-5)
+
+    def test_levels_are_those_of_lists_in_memory(self, lake, monkeypatch):
+        config = TrainConfig(**self.SETTINGS)
+        monkeypatch.setattr(upe, "scorer", lambda _: lambda some: some.inputs()[:, 0])
+        (one, _, share), (other, held_out, found) = (
+            upe.scored(None, *parts[:2])
+            for parts in (in_memory(lake, config), streamed(lake, config))
+        )
+        np.testing.assert_allclose(share, found)
+        assert one.bias == other.bias == held_out.bias
+        np.testing.assert_array_equal(one.cells, other.cells)
+        np.testing.assert_allclose(one.position_clicks, other.position_clicks)
+        whole, some = other.whole(), other.read([4, 1])
+        np.testing.assert_array_equal(
+            np.unique(whole.context[whole.where], return_counts=True),
+            np.unique(one.context[one.where], return_counts=True),
+        )
+        # A document has its level, whatever is read together.
+        level = dict(zip(whole.doc_id[whole.document[whole.where]].tolist(),
+                         whole.context[whole.where][:, -1].tolist(), strict=True))  # fmt: skip
+        shown = some.doc_id[some.document[some.where]].tolist()
+        assert [level[d] for d in shown] == some.context[some.where][:, -1].tolist()
+
+    def test_its_curve_is_that_of_lists_in_memory(self, lake, tmp_path):
+        found = outcomes(lake, tmp_path, evaluations=8, **self.SETTINGS)
+        np.testing.assert_allclose(*curves(found), atol=0.06)
+        features = load_lists(lake).features
+        scores = [run.score(features) for _, run in found]
+        assert np.corrcoef(scores)[0, 1] > 0.95
+
+
 def batches(segment):
     plans = [jax.tree.map(lambda a, i=i: a[i], segment.plan) for i in range(len(segment.query))]
     return [gather(segment.arrays, plan) for plan in plans]
+
+
+class TestIdentification:
+    def test_swaps_of_all_buckets_count(self, lake):
+        found = [
+            identify(data, by="query", by_features=True)
+            for data in (load_lists(lake), LakeLists(open_lake(lake), limit=limit_of(lake)))
+        ]
+        assert found[0] == found[1]
+        assert found[0].state == "swaps"
+
+    @pytest.mark.parametrize("most", [None, 30])
+    def test_features_of_all_buckets_tell_positions_apart(self, lake, monkeypatch, most):
+        """With a sample too: the same documents are drawn."""
+        monkeypatch.setattr(identification, "MIN_IMPRESSIONS", 1e9)
+        if most is not None:
+            monkeypatch.setattr(identification, "MOST_DOCUMENTS", most)
+        limit = limit_of(lake, groups=4)
+        found = [
+            identify(data, by="query", by_features=True)
+            for data in (load_lists(lake), LakeLists(open_lake(lake), limit=limit))
+        ]
+        assert found[0].state == "features only"
+        if most is None:  # from disk a sample is taken, within the limit
+            assert found[0].separation == pytest.approx(found[1].separation, abs=0.1)
+        else:
+            assert found[0] == found[1]

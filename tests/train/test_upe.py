@@ -10,6 +10,8 @@ import pytest
 import ultr
 from ultr.errors import UsageError
 from ultr.train import TrainConfig, upe
+from ultr.train.policy import impressions
+from ultr.train.quantiles import Quantiles
 
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.35, 0.2])
 QUICK = {"documents_per_batch": 128, "hidden": (8,), "weight_decay": 1.0}
@@ -46,13 +48,21 @@ def test_its_curve_is_closer_than_the_click_rates(strong, tmp_path):
     assert np.corrcoef(run.score(data.features), data.features @ truth)[0, 1] > 0.97
 
 
+def levelled(data, scores):
+    """The lists with levels of some scores, and the share of each."""
+    known = Quantiles()
+    known.add(scores, impressions(data))
+    level = np.searchsorted(known.edges(upe.LEVELS), scores).astype(np.uint8)
+    scored = upe.with_level(data, level)
+    shown = np.bincount(scored.context[scored.where][:, -1], minlength=upe.LEVELS)
+    return scored, shown / shown.sum()
+
+
 def test_the_encoder_s_quantiles_share_the_impressions(strong):
     data, _, relevance = strong
-    edges = upe.score_edges(relevance, data)
-    scored = upe.with_score(data, relevance, edges)
+    scored, share = levelled(data, relevance)
     assert scored.bias[-1].name == "logged"
-    shown = np.bincount(scored.context[scored.where][:, -1], minlength=upe.LEVELS)
-    assert shown.min() > 0.8 * shown.mean()
+    assert share.min() > 0.8 * share.mean()
     # A strong logger: the first position shows the highest score most often.
     level = scored.context[:, :, -1].mean(axis=0)
     assert (np.diff(level) < 0).all()
@@ -60,10 +70,10 @@ def test_the_encoder_s_quantiles_share_the_impressions(strong):
 
 def test_the_average_over_permutations_weighs_levels_as_they_are_shown(strong):
     data, _, relevance = strong
-    scored = upe.with_score(data, relevance, upe.score_edges(relevance, data))
+    scored, share = levelled(data, relevance)
     rng = np.random.default_rng(0)
     table = rng.normal(size=(5, upe.LEVELS)).astype(np.float32)
-    found = np.exp(np.asarray(upe.averaged(table, scored)))
+    found = np.exp(np.asarray(upe.averaged(table, share)))
     level = scored.context[:, :, -1]
     drawn = np.stack([rng.permuted(level, axis=1) for _ in range(200)])
     expected = np.exp(table[np.arange(5), drawn]).mean(axis=(0, 1))

@@ -34,7 +34,7 @@ from ultr.train.folder import (
 from ultr.train.history import HISTORY, write_history
 from ultr.train.identification import Identification, identify
 from ultr.train.keeper import Keeper, OnEpoch, alone
-from ultr.train.lake_lists import LakeLists, check_streamed, default_memory_limit
+from ultr.train.lake_lists import LakeLists, default_memory_limit
 from ultr.train.loop import Fitted
 from ultr.train.pair_rows import Pairs, pairs_of
 from ultr.train.part import Part
@@ -102,9 +102,7 @@ def fit(
     is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
-    # Above memory_limit, what a part of the lake says of the whole.
-    seen = data if isinstance(data, Lists) else data.sample()
-    identified = identify(seen, by=selected_by, by_features=spec.reads == "features")
+    identified = identify(data, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
     if earlier is not None:
         n_positions = max(n_positions, earlier.n_positions)
@@ -175,7 +173,6 @@ def _as_trained(
 ) -> tuple[Lists | LakeLists, Pairs | None]:
     """The lists as the settings want them, and what the parameters of a table ranker stand for."""
     if isinstance(data, LakeLists):
-        check_streamed(config)
         data = data.trained_by(config)
         return data, None if data.rows is None else data.rows.pairs
     pairs = None

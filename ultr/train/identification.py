@@ -8,7 +8,7 @@ that is missing any curve fits as well as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
-from ultr.data.lists import SPLITS
-from ultr.train.overlap import separation
+from ultr.data.lists import Bools
+from ultr.train.lake_lists import LakeLists
+from ultr.train.overlap import MOST_DOCUMENTS, separation, shown_at
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -82,8 +83,11 @@ class Identification:
         )
 
 
-def identify(data: Lists, *, by: str, by_features: bool) -> Identification:
+def identify(data: Lists | LakeLists, *, by: str, by_features: bool) -> Identification:
     """The identification state of the lists that a training learns from.
+
+    Lists above memory_limit are read bucket by bucket, all of them: the links of a part are too
+    weak by what the others would add.
 
     Args:
         data: all lists, those without clicks included.
@@ -94,16 +98,28 @@ def identify(data: Lists, *, by: str, by_features: bool) -> Identification:
         >>> identify(data, by="query", by_features=True).state  # doctest: +SKIP
         'swaps'
     """
-    split = data.query_split[data.list_query] if by == "query" else data.session_split
-    lists = split == SPLITS.index("train")
-    sessions = np.where(lists, data.sessions, 0)
-    position = _frequent_positions(data, sessions)
-    weakest = weakest_link(swaps(data, sessions, position=position))
+
+    def pieces(with_features: bool) -> Iterable[tuple[Lists, Bools]]:
+        found = data.pieces(with_features=with_features) if isinstance(data, LakeLists) else [data]
+        return ((some, some.is_in("train", by=by)) for some in found)
+
+    position = _frequent_positions(pieces(False))
+    weakest = weakest_link(
+        np.sum(
+            [swaps(some, _of(some, lists), position=position) for some, lists in pieces(False)],
+            axis=0,
+        )
+    )
     if weakest >= MIN_IMPRESSIONS or len(position) == 1:  # one position has nothing to identify
         return Identification("swaps", round(weakest, 1), None)
     apart = 1.0
     if by_features and data.n_features:
-        apart = separation(data, lists, position=position)
+        most = MOST_DOCUMENTS
+        if isinstance(data, LakeLists):
+            most = min(most, data.at_once // len(position))
+        apart = separation(
+            shown_at(pieces, position=position, n_features=data.n_features, most=most)
+        )
     state: Literal["features only", "none"] = "features only" if apart <= MAX_SEPARATION else "none"
     return Identification(state, round(weakest, 1), round(apart, 4))
 
@@ -121,7 +137,7 @@ def swaps(data: Lists, sessions: Longs, *, position: Ints) -> Floats:
         position: `[P]` the positions to connect, ascending.
     """
     out = np.zeros((len(position), len(position)))
-    column = np.full(data.max_position + 1, -1)
+    column = np.full(max(data.max_position, int(position.max(initial=0))) + 1, -1)
     column[position] = np.arange(len(position))
     for documents, lists in _blocks(data, cells=_CELLS // len(position)):
         at = np.where(data.where[lists], column[data.position[lists]], -1)
@@ -170,8 +186,17 @@ def weakest_link(links: Floats) -> float:
     return float(weakest)
 
 
-def _frequent_positions(data: Lists, sessions: Longs) -> Ints:
+def _of(data: Lists, lists: Bools) -> Longs:
+    """`[L]` sessions of the chosen lists, 0 of others."""
+    return np.where(lists, data.sessions, 0)
+
+
+def _frequent_positions(pieces: Iterable[tuple[Lists, Bools]]) -> Ints:
     """`[P]` positions that are not rare, ascending."""
-    weight = np.broadcast_to(sessions[:, None], data.where.shape)[data.where]
-    shown = np.bincount(data.position[data.where], weight)
+    shown = np.zeros(0)
+    for data, lists in pieces:
+        weight = np.broadcast_to(_of(data, lists)[:, None], data.where.shape)[data.where]
+        own = np.bincount(data.position[data.where], weight).astype(np.float64)
+        size = max(len(own), len(shown))
+        shown = np.pad(shown, (0, size - len(shown))) + np.pad(own, (0, size - len(own)))
     return np.flatnonzero(shown > _MIN_SHARE * shown.max(initial=0))

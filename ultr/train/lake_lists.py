@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ultr.data import Lists
 from ultr.data.context import BiasColumn, choose_columns, read_contexts
 from ultr.data.load import describe, list_buckets
-from ultr.errors import DataError, UsageError
+from ultr.errors import DataError
 from ultr.lake import Lake
 from ultr.train.config import TrainConfig
+from ultr.train.counted import Counter, Counts
 from ultr.train.pair_rows import PairRows, pair_rows
 from ultr.train.part import (
     DOCUMENT_BYTES,
     LIST_BYTES,
-    BucketSizes,
     Part,
     Reading,
-    bucket_sizes,
     select_part,
 )
 from ultr.transform import Transform
@@ -47,55 +43,8 @@ def default_memory_limit() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def check_streamed(config: TrainConfig) -> None:
-    """Check that a training can read its lists bucket by bucket.
-
-    Raises:
-        UsageError: a setting that needs all lists in memory.
-    """
-    needs = {
-        "method upe": config.method == "upe",
-    }
-    found = [name for name, is_set in needs.items() if is_set]
-    if found:
-        raise UsageError(
-            f"{' and '.join(found)} needs the lake in memory",
-            got="a lake above memory_limit",
-            hint="raise memory_limit (--set memory_limit=BYTES), or leave the setting out",
-        )
-
-
-@dataclass
-class _Found:
-    """What the pass over all buckets finds of one part."""
-
-    sizes: list[BucketSizes] = field(default_factory=list)
-    query_clicks: list[NDArray[np.float64]] = field(default_factory=list)
-    clicked: list[float] = field(default_factory=list)
-    position_clicks: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    cells: list[NDArray[np.int32]] = field(default_factory=list)
-
-    def add(self, data: Lists) -> None:
-        """Count a bucket."""
-        self.sizes.append(bucket_sizes(data))
-        self.query_clicks.append(data.query_clicks)
-        self.clicked.append(float(data.clicked_sessions.sum(dtype=np.float64)))
-        self.cells.append(data.cells)
-        clicks = data.position_clicks
-        if not len(self.position_clicks):
-            self.position_clicks = np.zeros_like(clicks)
-        self.position_clicks = _as_long(self.position_clicks, clicks)
-        self.position_clicks += _as_long(clicks, self.position_clicks)
-
-
-def _as_long(values: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values with zeros below, for as many positions as the other has."""
-    more = max(0, len(other) - len(values))
-    return np.pad(values, [(0, more), *[(0, 0)] * (values.ndim - 1)])
-
-
 class _Scan(NamedTuple):
-    parts: dict[str, dict[str, _Found]]
+    parts: dict[str, dict[str, Counts]]
     sessions: dict[str, int]
     n_lists: int
     n_clicked: int
@@ -239,9 +188,15 @@ class LakeLists:
         """Lists with clicks."""
         return self._scan.n_clicked
 
-    def sample(self) -> Lists:
-        """The lists of as many buckets as may be in memory together."""
-        return self.reading.read(self._lake, self._buckets[: self.group])
+    @property
+    def at_once(self) -> int:
+        """Candidates to be in memory together, about."""
+        return self.n_documents * self.group // len(self._buckets)
+
+    def pieces(self, *, with_features: bool) -> Iterator[Lists]:
+        """All lists, bucket by bucket."""
+        for bucket in self._buckets:
+            yield self.reading.read(self._lake, [bucket], with_features=with_features)
 
     def sessions_of(self, name: str, *, by: str) -> int:
         """Sessions of one split, those without a click included."""
@@ -268,15 +223,11 @@ class LakeLists:
                 group=min(self.group, len(self._buckets)),
                 n_features=0 if self.reading.by_pair else self.n_features,
                 buckets=self._buckets,
-                sizes=tuple(found.sizes),
-                query_clicks=np.concatenate(found.query_clicks),
-                clicked=np.array(found.clicked),
-                position_clicks=found.position_clicks,
-                cells=np.unique(np.concatenate(found.cells), axis=0),
+                counts=counts,
                 reading=self.reading,
                 rows=self.rows,
             )
-            for name, found in self._scan.parts[by].items()
+            for name, counts in self._scan.parts[by].items()
         )
         is_small = 2 * _COPIES_IN_MEMORY * held_out.n_bytes <= self._limit // 4
         return training, held_out.whole() if is_small else held_out
@@ -285,7 +236,7 @@ class LakeLists:
     def _scan(self) -> _Scan:
         """One pass over all lists, without features."""
         names = ("train", "validation")
-        parts = {by: {name: _Found() for name in names} for by in ("query", "session")}
+        parts = {by: {name: Counter() for name in names} for by in ("query", "session")}
         sessions = dict.fromkeys((f"{name} by {by}" for by in parts for name in names), 0)
         n_lists = n_clicked = 0
         for bucket in self._buckets:
@@ -296,7 +247,8 @@ class LakeLists:
                 for name in names:
                     found[name].add(select_part(data, name, by=by, merge=self.reading.merge))
                     sessions[f"{name} by {by}"] += data.sessions_of(name, by=by)
-        return _Scan(parts, sessions, n_lists, n_clicked)
+        counted = {by: {n: c.counts() for n, c in found.items()} for by, found in parts.items()}
+        return _Scan(counted, sessions, n_lists, n_clicked)
 
     def _bytes(self, buckets: tuple[int, ...]) -> int:
         chosen = {str(bucket) for bucket in buckets}

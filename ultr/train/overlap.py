@@ -3,57 +3,99 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ultr.data import Lists
+from ultr.data.lists import Bools
 
 Floats = NDArray[np.float64]
 
-_DOCUMENTS = 20_000
+MOST_DOCUMENTS = 20_000
 """Of each position, at most: an AUC to .005."""
 
 _SHRINKAGE = 0.1
 """Of the covariance towards its diagonal: few documents must not look separable."""
 
+Pieces = Callable[[bool], Iterable[tuple[Lists, Bools]]]
+"""Called with whether features are to be read: whole queries, and `[L]` which lists to look at."""
 
-def separation(
-    data: Lists, lists: NDArray[np.bool_], *, position: NDArray[np.integer[Any]]
-) -> float:
+
+class Shown(NamedTuple):
+    """Documents of one position.
+
+    Attributes:
+        inputs: `[D, F]`.
+        half: `[D]` whether they are of the half of the queries that is fitted to.
+    """
+
+    inputs: NDArray[np.float32]
+    half: Bools
+
+
+def shown_at(
+    pieces: Pieces, *, position: NDArray[np.integer[Any]], n_features: int, most: int
+) -> list[Shown]:
+    """Documents of each position, drawn at random where there are more than `most`.
+
+    Args:
+        pieces: the lists, once to count documents and once more for those that are drawn.
+        position: `[P]`.
+        n_features: F.
+        most: documents of a position.
+    """
+    counts = [[len(d) for d in _documents(*p, position=position)] for p in pieces(False)]
+    totals = np.sum(counts, axis=0).tolist()
+    drawn = [
+        np.random.default_rng(0).choice(n, most, replace=False) if n > most else np.arange(n)
+        for n in totals
+    ]
+    out = [Shown(np.empty((len(d), n_features), np.float32), np.empty(len(d), bool)) for d in drawn]
+    first_query, before = 0, [0] * len(position)
+    for data, lists in pieces(True):
+        inputs = data.inputs()
+        for k, found in enumerate(_documents(data, lists, position=position)):
+            at = drawn[k] - before[k]
+            is_here = (at >= 0) & (at < len(found))
+            documents = found[at[is_here]]
+            out[k].inputs[is_here] = inputs[documents]
+            out[k].half[is_here] = (data.doc_query[documents] + first_query) % 2 == 0
+            before[k] += len(found)
+        first_query += len(data.query_id)
+    return out
+
+
+def separation(shown: Sequence[Shown]) -> float:
     """The highest AUC, over neighbouring positions, of telling them apart by features.
 
     Documents at both positions are left out of neither side. A linear discriminant is fitted on
     half of the queries and measured on the other half, so that it is .5 where features say nothing.
 
     Args:
-        data: the lists, with features.
-        lists: `[L]` which of them to use.
-        position: `[P]` at least two positions, ascending.
+        shown: documents of each of at least two positions, ascending.
     """
-    inputs = data.inputs()
-    shown = [_documents(data.document[lists], data.position[lists] == k) for k in position]
-    half = data.doc_query % 2 == 0
-    pairs = itertools.pairwise(shown)
-    return max(_auc_of_pair(inputs, one, other, half) for one, other in pairs)
+    return max(_auc_of_pair(one, other) for one, other in itertools.pairwise(shown))
 
 
-def _documents(document: NDArray[np.int32], is_there: NDArray[np.bool_]) -> NDArray[np.int32]:
-    found = np.unique(document[is_there])
-    if len(found) > _DOCUMENTS:
-        found = np.random.default_rng(0).choice(found, _DOCUMENTS, replace=False)
-    return found
+def _documents(
+    data: Lists, lists: Bools, *, position: NDArray[np.integer[Any]]
+) -> list[NDArray[np.intp]]:
+    """The documents that some lists show at each position, ascending."""
+    document, at = data.document[lists], data.position[lists]
+    out = []
+    for k in position:
+        is_shown = np.zeros(data.n_documents, bool)
+        is_shown[document[at == k]] = True
+        out.append(np.flatnonzero(is_shown))
+    return out
 
 
-def _auc_of_pair(
-    inputs: NDArray[np.float32],
-    one: NDArray[np.int32],
-    other: NDArray[np.int32],
-    half: NDArray[np.bool_],
-) -> float:
-    fitted = [inputs[d[half[d]]].astype(np.float64) for d in (one, other)]
-    tested = [inputs[d[~half[d]]].astype(np.float64) for d in (one, other)]
+def _auc_of_pair(one: Shown, other: Shown) -> float:
+    fitted = [s.inputs[s.half].astype(np.float64) for s in (one, other)]
+    tested = [s.inputs[~s.half].astype(np.float64) for s in (one, other)]
     if min(map(len, (*fitted, *tested))) < 2:
         return 1.0  # nothing to compare: no overlap that could be shown
     centred = np.concatenate([x - x.mean(axis=0) for x in fitted])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,35 +19,12 @@ from ultr.data.context import BiasColumn, Contexts, translated
 from ultr.data.load import concatenate, load_buckets
 from ultr.lake import Lake
 from ultr.train.bucket_cache import BucketCache, has_room
+from ultr.train.counted import BucketSizes, Counter, Counts
 from ultr.train.pair_rows import PairRows
 from ultr.transform import Transform
 
-_SPLIT_FROM = 64
-"""Lists of a query below which it is in one batch, whatever the shape."""
-
-
 DOCUMENT_BYTES, LIST_BYTES = 32, 192
 """Of a document besides its features, and of a list of about ten documents."""
-
-
-class BucketSizes(NamedTuple):
-    """What a bucket holds of a part.
-
-    Attributes:
-        documents: that lists show.
-        lists: of any number of sessions.
-        queries: of these lists.
-        largest_query: documents of the largest query.
-        width: K.
-        repeated: Σ documents × lists of the queries with many lists, which batches may split.
-    """
-
-    documents: int
-    lists: int
-    queries: int
-    largest_query: int
-    width: int
-    repeated: int
 
 
 @dataclass(frozen=True)
@@ -90,11 +67,22 @@ class Reading:
         return data if self.list_size is None else data.top(self.list_size)
 
 
+class View(NamedTuple):
+    """Lists as they are not on disk.
+
+    Attributes:
+        change: takes lists and the places of the buckets that they come from; their documents stay
+            as they are. Features may be missing.
+        bias: the bias columns then.
+    """
+
+    change: Callable[[Lists, Sequence[int]], Lists]
+    bias: tuple[BiasColumn, ...]
+
+
 @dataclass(frozen=True)
 class Part:
     """The training or the held-out lists of a lake, which stay on disk.
-
-    What it knows of all buckets is small: 8 bytes a query, and counts.
 
     Args:
         lake: the lake.
@@ -103,13 +91,10 @@ class Part:
         group: buckets to be in memory together.
         n_features: F.
         buckets: their numbers.
-        sizes: of each.
-        query_clicks: `[Q]` clicks of each query, bucket by bucket.
-        clicked: `[B]` clicked sessions of each bucket, as `Lists.clicked_sessions` counts.
-        position_clicks: `[P, *levels]` clicks at each position from 1, in each bias context.
-        cells: `[S, 1 + C]` positions and levels of the bias columns that occur, ascending.
+        counts: what is known of them.
         reading: how lists are read.
         rows: of a table ranker.
+        view: how they are changed then; None leaves them as they are.
         cache: holds buckets that were read before; None reads them from the lake each time.
     """
 
@@ -119,14 +104,31 @@ class Part:
     group: int
     n_features: int
     buckets: tuple[int, ...]
-    sizes: tuple[BucketSizes, ...]
-    query_clicks: NDArray[np.float64]
-    clicked: NDArray[np.float64]
-    position_clicks: NDArray[np.float64]
-    cells: NDArray[np.integer[Any]]
+    counts: Counts
     reading: Reading
     rows: PairRows | None = None
+    view: View | None = None
     cache: BucketCache | None = None
+
+    @property
+    def sizes(self) -> tuple[BucketSizes, ...]:
+        """Of each bucket."""
+        return self.counts.sizes
+
+    @property
+    def query_clicks(self) -> NDArray[np.float64]:
+        """`[Q]` clicks of each query, bucket by bucket."""
+        return self.counts.query_clicks
+
+    @property
+    def position_clicks(self) -> NDArray[np.float64]:
+        """`[P, *levels]` clicks at each position from 1, in each bias context."""
+        return self.counts.position_clicks
+
+    @property
+    def cells(self) -> NDArray[np.integer[Any]]:
+        """`[S, 1 + C]` positions and levels of the bias columns that occur, ascending."""
+        return self.counts.cells
 
     @cached_property
     def n_lists(self) -> int:
@@ -146,7 +148,7 @@ class Part:
     @property
     def bias(self) -> tuple[BiasColumn, ...]:
         """The bias columns of the lists."""
-        return self.reading.bias
+        return self.reading.bias if self.view is None else self.view.bias
 
     @cached_property
     def query_start(self) -> NDArray[np.int64]:
@@ -172,10 +174,10 @@ class Part:
     def read(self, places: Sequence[int]) -> Lists:
         """The lists of some buckets, given by their places in `buckets`."""
         data = self._joined(places)
-        if self.rows is None:
-            return data
-        documents = [self.sizes[place].documents for place in places]
-        return self.rows.numbered(data, places, documents=documents)
+        if self.rows is not None:
+            documents = [self.sizes[place].documents for place in places]
+            data = self.rows.numbered(data, places, documents=documents)
+        return data if self.view is None else self.view.change(data, places)
 
     def _joined(self, places: Sequence[int]) -> Lists:
         if self.cache is not None:
@@ -187,8 +189,16 @@ class Part:
                 return found
         return concatenate([self._bucket(place) for place in places])
 
-    def _bucket(self, place: int) -> Lists:
-        data = self.reading.read(self.lake, [self.buckets[place]])
+    def viewed(self, view: View) -> Part:
+        """The part with its lists changed as they are read, and counted anew."""
+        counter = Counter()
+        for place in range(len(self.buckets)):
+            counter.add(view.change(self._bucket(place, with_features=False), [place]))
+        return dataclasses.replace(self, view=view, counts=counter.counts())
+
+    def _bucket(self, place: int, *, with_features: bool = True) -> Lists:
+        chosen = [self.buckets[place]]
+        data = self.reading.read(self.lake, chosen, with_features=with_features)
         return select_part(data, self.name, by=self.by, merge=self.reading.merge)
 
     @contextlib.contextmanager
@@ -233,18 +243,3 @@ def select_part(data: Lists, name: str, *, by: str, merge: bool = True) -> Lists
     # Lists that differ only in the split of their sessions become one.
     unsplit = np.zeros_like(chosen.session_split)
     return dataclasses.replace(chosen, session_split=unsplit).merge_clicks()
-
-
-def bucket_sizes(data: Lists) -> BucketSizes:
-    """The sizes of a bucket's lists of one part."""
-    documents = np.diff(data.query_start)
-    lists = np.bincount(data.list_query, minlength=len(documents))
-    repeated = int((documents * lists)[lists >= _SPLIT_FROM].sum())
-    return BucketSizes(
-        documents=data.n_documents,
-        lists=data.n_lists,
-        queries=len(documents),
-        largest_query=int(documents.max(initial=1)),
-        width=data.where.shape[1],
-        repeated=repeated,
-    )

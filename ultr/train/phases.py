@@ -119,21 +119,17 @@ def train_method(
         ]
 
     if config.method == "upe":
-        assert isinstance(data, Lists)  # noqa: S101  refused above memory_limit
-        assert isinstance(held_out, Lists)  # noqa: S101
         dla = replace(config, method="dla")
         (encoder,) = phase(
             "logging policy", upe.encoder_config(config), None, is_frozen=True,
-            lists=(upe.as_logged(data), upe.as_logged(held_out)),
+            lists=(upe.logged(data), upe.logged(held_out)),
         )  # fmt: skip
-        scores = [upe.encoded(encoder, part) for part in (data, held_out)]
-        edges = upe.score_edges(scores[0], data)
-        scored = tuple(
-            upe.with_score(part, s, edges) for part, s in zip((data, held_out), scores, strict=True)
-        )
+        scored = upe.scored(encoder, data, held_out)
         joint = replace(dla, weight_decay=_JOINT_DECAY if dla.is_flexible else dla.decays[0])
-        (both,) = phase("joint", joint, None, is_frozen=False, lists=(scored[0], scored[1]))
-        curve = upe.averaged(both.log_propensity, scored[0])
+        (both,) = phase(
+            "joint", joint, None, is_frozen=False, lists=(scored.training, scored.held_out)
+        )
+        curve = upe.averaged(both.log_propensity, scored.share)
         clicks = effective_clicks(data, np.asarray(curve), max_weight=config.max_weight)
         last = _refit(dla, clicks)
         return _best(phase("refit", last, curve, is_frozen=True), after=(encoder, both))

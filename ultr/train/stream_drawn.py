@@ -52,8 +52,8 @@ class StreamedDraws:
         relative = relative_weight(data.query_clicks, config.weighting)
         self._scale = self.clicks / float((relative * data.query_clicks).sum())
         # Where the clicked sessions of each bucket end, and the last bucket that has any.
-        self._end = np.cumsum(data.clicked)
-        self._last = int(np.flatnonzero(data.clicked)[-1])
+        self._end = np.cumsum(data.counts.clicked)
+        self._last = int(np.flatnonzero(data.counts.clicked)[-1])
         most, size = data.capacity(), config.sessions_per_batch or 1
         self._width = most.width
         document = 4 * data.n_features + DOCUMENT_BYTES

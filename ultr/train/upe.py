@@ -14,8 +14,9 @@ permutations is a sum over levels, exact and without sampling.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +28,20 @@ from ultr.data import Lists
 from ultr.data.context import BiasColumn
 from ultr.train.config import TrainConfig
 from ultr.train.loop import Fitted
+from ultr.train.part import View
+from ultr.train.policy import impressions
+from ultr.train.quantiles import Quantiles
+from ultr.train.splits import TrainingSet
 
 LEVELS = 8
 """Quantiles of the encoder's score."""
 
+_COLUMN = BiasColumn("logged", tuple(map(str, range(LEVELS))), is_per_document=True)
 _CHUNK = 65_536
 
 Scores = NDArray[np.floating[Any]]
+Shares = NDArray[np.float64]
+Levels = NDArray[np.uint8]
 
 
 def encoder_config(config: TrainConfig) -> TrainConfig:
@@ -45,50 +53,126 @@ def encoder_config(config: TrainConfig) -> TrainConfig:
     return replace(config, method="naive", ranker=ranker, weight_decay=config.decays[0])
 
 
-def as_logged(data: Lists) -> Lists:
+class Scored(NamedTuple):
+    """Lists with the quantile of the encoder's score as one more bias column.
+
+    Attributes:
+        training: the training split.
+        held_out: the validation split.
+        share: `[LEVELS]` of the training split's impressions.
+    """
+
+    training: TrainingSet
+    held_out: TrainingSet
+    share: Shares
+
+
+def logged(data: TrainingSet) -> TrainingSet:
     """The lists with 1/position in place of clicks: what the encoder learns."""
+    if isinstance(data, Lists):
+        return as_logged(data)
+    return data.viewed(View(lambda some, _: as_logged(some), data.bias))
+
+
+def as_logged(data: Lists) -> Lists:
+    """The same of lists in memory."""
     inverse = np.divide(
         data.weight[:, None], data.position, where=data.where, out=np.zeros(data.where.shape)
     )
     return replace(data, clicks=inverse.astype(np.float32))
 
 
-def encoded(encoder: Fitted, data: Lists) -> Scores:
-    """`[N]` the encoder's score of each document."""
+def scored(encoder: Fitted, data: TrainingSet, held_out: TrainingSet) -> Scored:
+    """Both splits with the score of the encoder; levels are quantiles of the training split.
+
+    Of lists above memory_limit each document's level is kept, a byte, and while the levels are
+    being found its score.
+
+    Args:
+        encoder: what was trained on `logged` lists.
+        data: the training split.
+        held_out: the validation split.
+    """
+    score = scorer(encoder)
+    known = Quantiles()
+    shown: list[Shares] = []
+    scores: list[Scores] = []
+    for some in _pieces(data):
+        scores.append(score(some))
+        shown.append(impressions(some))
+        known.add(scores[-1], shown[-1])
+    edges = known.edges(LEVELS)
+    levels = [_levels(s, edges) for s in scores]
+    total = sum(np.bincount(at, n, LEVELS) for at, n in zip(levels, shown, strict=True))
+    others = [_levels(score(some), edges) for some in _pieces(held_out)]
+    share = np.asarray(total / np.sum(total), np.float64)
+    return Scored(_with_levels(data, levels), _with_levels(held_out, others), share)
+
+
+def scorer(encoder: Fitted) -> Callable[[Lists], Scores]:
+    """Lists to the `[N]` scores of their documents."""
     ranker: Any = nnx.merge(encoder.model.graphs.ranker, encoder.params.ranker)
     score = jax.jit(lambda x, q: ranker(x, q, jnp.ones(len(q), bool)))
-    begins = range(0, data.n_documents, _CHUNK)
-    parts = [slice(i, i + _CHUNK) for i in begins]
-    return np.concatenate([np.asarray(score(data.inputs(p), data.doc_query[p])) for p in parts])
+
+    def call(data: Lists) -> Scores:
+        out = np.zeros(data.n_documents, np.float32)
+        for begin in range(0, data.n_documents, _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            x, q = data.inputs(part), data.doc_query[part]
+            more = (1 << (len(q) - 1).bit_length()) - len(q)  # few shapes, few compilations
+            padded = score(np.pad(x, [(0, more), (0, 0)]), np.pad(q, (0, more), constant_values=-1))
+            out[part] = np.asarray(padded)[: len(q)]
+        return out
+
+    return call
 
 
-def score_edges(scores: Scores, data: Lists) -> Scores:
-    """`[LEVELS − 1]` quantiles of the score over impressions."""
-    shown = np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where]
-    values = scores[data.document[data.where]]
-    order = np.argsort(values)
-    share = np.cumsum(shown[order]) / shown.sum()
-    at = np.searchsorted(share, np.arange(1, LEVELS) / LEVELS)
-    return values[order][at]
-
-
-def with_score(data: Lists, scores: Scores, edges: Scores) -> Lists:
-    """The lists with the quantile of the encoder's score as one more bias column."""
-    level = np.searchsorted(edges, scores)[data.document]
-    context = np.where(data.where, level, 0).astype(np.int32)[:, :, None]
-    column = BiasColumn("logged", tuple(map(str, range(LEVELS))), is_per_document=True)
-    return replace(
-        data, context=np.concatenate([data.context, context], axis=-1), bias=(*data.bias, column)
-    )
-
-
-def averaged(log_propensity: jax.Array, data: Lists) -> jax.Array:
+def averaged(log_propensity: jax.Array, share: Shares) -> jax.Array:
     """`[P, *levels]`: the last axis averaged by how often each level is shown, at any position.
 
     Args:
         log_propensity: `[P, *levels, LEVELS]`.
-        data: lists with the score as their last bias column.
+        share: `[LEVELS]`.
     """
-    shown = np.broadcast_to(data.sessions[:, None], data.where.shape)[data.where]
-    share = np.bincount(data.context[data.where][:, -1], shown, minlength=LEVELS) / shown.sum()
     return jax.nn.logsumexp(log_propensity, b=jnp.asarray(share, jnp.float32), axis=-1)
+
+
+def _pieces(data: TrainingSet) -> Iterator[Lists]:
+    """All lists, as many at a time as are at hand."""
+    if isinstance(data, Lists):
+        yield data
+    else:
+        yield from (data.read([place]) for place in range(len(data.buckets)))
+
+
+def _levels(scores: Scores, edges: Scores) -> Levels:
+    return np.searchsorted(edges, scores).astype(np.uint8)
+
+
+def _with_levels(data: TrainingSet, levels: Sequence[Levels]) -> TrainingSet:
+    """The lists with one more bias column.
+
+    Args:
+        data: the lists.
+        levels: of the documents of each piece.
+    """
+    if isinstance(data, Lists):
+        return with_level(data, levels[0])
+
+    def change(some: Lists, places: Sequence[int]) -> Lists:
+        return with_level(some, np.concatenate([levels[place] for place in places]))
+
+    return data.viewed(View(change, (*data.bias, _COLUMN)))
+
+
+def with_level(data: Lists, level: Levels) -> Lists:
+    """The lists with one more bias column.
+
+    Args:
+        data: the lists.
+        level: `[N]` of each document.
+    """
+    context = np.where(data.where, level[data.document], 0).astype(np.int32)[:, :, None]
+    return replace(
+        data, context=np.concatenate([data.context, context], axis=-1), bias=(*data.bias, _COLUMN)
+    )
