@@ -60,6 +60,12 @@ def sorted_hashes(parts: Sequence[pl.Series]) -> Hashes:
     return merged(*(p.to_numpy() for p in parts))
 
 
+def repeated(*parts: Hashes) -> Hashes:
+    """Hashes that several parts have, each of which has one once; in order."""
+    ordered = np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
+    return merged(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
 def merged(*parts: Hashes) -> Hashes:
     """All hashes once, in order.
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ultr.etl.clock import Days, count_days
@@ -17,7 +16,7 @@ from ultr.etl.events import distinct_hashes, hashes, read_files
 from ultr.etl.late import forget_unattached, write_unattached
 from ultr.etl.replace import COLUMNS, as_rows
 from ultr.etl.session_files import Changed
-from ultr.etl.shares import Hashes, merged, shares, sorted_hashes, within
+from ultr.etl.shares import Hashes, merged, repeated, shares, sorted_hashes, within
 from ultr.etl.yandex_clicks import attach, unattached
 from ultr.lake import Commit, File
 from ultr.logs.chunk import Chunk
@@ -41,7 +40,7 @@ class YandexJoin:
     def __init__(self, change: Commit) -> None:
         self._change = change
         self._old = {s for s, e in change.manifest.sources.items() if e["format"] == self.form}
-        self._chunks: list[pl.Series] = []
+        self._chunks: defaultdict[str, list[Hashes]] = defaultdict(list)
         self._gone: list[pl.Series] = []
         self._repeated: list[pl.DataFrame] = []
         self._days: defaultdict[str, Days] = defaultdict(dict)
@@ -59,7 +58,7 @@ class YandexJoin:
         lost = chunk.events.filter(pl.col("state") == "unattached")
         # The session of any other click is that of a page.
         sessions = pl.concat([chunk.pages["session_id"], lost["session_id"]])
-        self._chunks.append(hashes(sessions).unique())
+        self._chunks[source].append(hashes(sessions).unique().to_numpy())
         self._repeated.append(
             chunk.events.filter(pl.col("state") == "repeated").select(
                 source=pl.lit(source), session=_SESSION
@@ -71,7 +70,8 @@ class YandexJoin:
             count_days(self._days[source], elapsed * 1000)
 
     def withdraw(self, source: str) -> None:
-        """Forget the repeats and the time of a source whose rows are gone again."""
+        """Forget the sessions, repeats and time of a source whose rows are gone again."""
+        self._chunks.pop(source, None)
         self._repeated = [r.filter(pl.col("source") != source) for r in self._repeated]
         self._days.pop(source, None)
 
@@ -94,7 +94,7 @@ class YandexJoin:
         return dict(deltas)
 
     def summary(self) -> dict[str, Any]:
-        """How many sessions stand in several files or blocks."""
+        """How many sessions of the files that were read stand in several files."""
         return {"sessions_scattered": self._changed}
 
     def _join(
@@ -118,20 +118,17 @@ class YandexJoin:
 
     def _scattered(self) -> Hashes:
         """Sessions of several chunks: new ones among themselves, or with old or removed ones."""
-        new, times = np.unique(
-            np.concatenate([np.empty(0, np.uint64), *(c.to_numpy() for c in self._chunks)]),
-            return_counts=True,
-        )
-        touched = merged(new, sorted_hashes(self._gone))
+        files = [merged(*chunks) for chunks in self._chunks.values()]
+        touched = merged(*files, sorted_hashes(self._gone))
         old = [
             found.filter(pl.Series(within(found, touched)))
             for table in ("sessions", "events")
             for f in self._files(table, self._old)
             for found in [distinct_hashes(self._change, f, "session_id")]
         ]
-        scattered = merged(new[times > 1], sorted_hashes(old))
-        self._changed = len(scattered)
-        return scattered
+        over_files = merged(repeated(*files), sorted_hashes(old))
+        self._changed = len(over_files)
+        return merged(over_files, *(repeated(*chunks) for chunks in self._chunks.values()))
 
     def _reader_repeats(self, chosen: Hashes) -> Iterator[tuple[str, int]]:
         if not self._repeated:
