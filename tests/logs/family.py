@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ultr.errors import DataError
 from ultr.logs import baidu, raw, table, ubi, ultra, yandex
 from ultr.logs.chunk import Chunk
 from ultr.logs.mapping import Columns, Mapping, Options
@@ -41,11 +42,13 @@ class Member(NamedTuple):
         read: the reader.
         data: a good file.
         place: puts bytes where the reader finds them, and returns what it is to read.
+        is_joined: whether ingest joins clicks over blocks, so that the reader's are not all.
     """
 
     read: Callable[[Path], Iterator[Chunk]]
     data: bytes
     place: Place = alone
+    is_joined: bool = False
 
     def check(self, path: Path) -> None:
         """See `check`."""
@@ -128,7 +131,7 @@ def python_lists(path: Path) -> Iterator[Chunk]:
 
 FAMILY: dict[str, Member] = {
     "baidu": Member(baidu.read, BAIDU),
-    "yandex": Member(yandex.read, YANDEX),
+    "yandex": Member(yandex.read, YANDEX, is_joined=True),
     "ubi": Member(ubi.read, UBI),
     "csv": Member(table.read, CSV),
     "quoted csv": Member(table.read, QUOTED),
@@ -184,3 +187,32 @@ def check(member: Member, path: Path) -> None:
         assert chunk.rejects["reason"].null_count() == 0
     numbers = [n for c in chunks for n in c.rejects["line"]]
     assert len(set(numbers)) == len(numbers)
+
+
+def said(member: Member, path: Path) -> dict[str, list[str]] | str:
+    """All that a reader says of a file, whatever its chunks: in an order; or the rule it breaks."""
+    try:
+        chunks = list(member.read(path))
+    except DataError as error:
+        return error.rule
+    later = ["click", "state"] if member.is_joined else []
+    frames: dict[str, list[pl.DataFrame]] = {"pages": [], "events": [], "rejects": [], "texts": []}
+    for chunk in chunks:
+        frames["pages"].append(chunk.pages)
+        frames["rejects"].append(chunk.rejects)
+        if chunk.events is not None:
+            frames["events"].append(chunk.events)
+        if chunk.documents is not None:
+            text = pl.col("title", "text").str.replace_all(
+                chunk.separator.decode(), " ", literal=True
+            )
+            frames["texts"].append(chunk.documents.with_columns(text).unique())
+    told = {
+        name: sorted({repr(row) for f in parts for row in f.drop(later, strict=False).rows()})
+        for name, parts in frames.items()
+    }
+    counters = (
+        ("lines", "ignored") if member.is_joined else ("lines", "used", "repeated", "ignored")
+    )
+    counts = {c: sum(getattr(chunk, c) for chunk in chunks) for c in counters}
+    return told | {"counts": [repr(counts)]}

@@ -356,3 +356,50 @@ MAPPED = """
     position = "position"
     click = "click"
 """
+
+
+def test_numbers_in_lists_keep_what_stands_behind_the_point(read):
+    """One list of whole numbers does not make those of the other pages whole."""
+    row = {"page_id": "a", "query_id": "q", "doc_id": ["d", "e"], "position": [1, 2],
+           "click": [0, 1]}  # fmt: skip
+    lines = [row | {"dwell_s": [1, 2]}, row | {"page_id": "b", "dwell_s": [1.5, 2.5]}, "odd"]
+    chunk = read("".join(json.dumps(line) + "\n" for line in lines))
+    assert chunk.pages["dwell_s"].to_list() == [[1, 2], [1.5, 2.5]]
+
+
+def test_keys_are_written_in_one_way_whatever_else_the_column_holds(read):
+    row = {"session_id": "s", "doc_id": "d", "position": 1, "click": 0}
+    keys = [1, 1.5, True, "x"]
+    lines = [row | {"session_id": f"s{i}", "query_id": key} for i, key in enumerate(keys)]
+    chunk = read("".join(json.dumps(line) + "\n" for line in lines))
+    assert chunk.pages["query_key"].to_list() == ["1", "1.5", "true", "x"]
+
+
+@pytest.mark.parametrize("mapping", [None, 'time = "shown_at"'])
+def test_a_key_of_json_that_comes_after_the_head_is_not_lost(tmp_path, monkeypatch, mapping):
+    monkeypatch.setattr(raw, "HEAD_BYTES", 300)
+    row = {"session_id": "s", "query_id": "q", "doc_id": "d", "position": 1, "click": 0}
+    lines = [row | {"session_id": f"s{i}"} for i in range(9)]
+    lines[8]["shown_at"] = "2026-01-01"
+    (tmp_path / "log").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    if mapping is None:
+        with pytest.raises(DataError, match="shown_at first comes after them"):
+            list(table.read(tmp_path / "log"))
+        return
+    (tmp_path / "map.toml").write_text(f"{MAPPED}{mapping}")
+    (chunk,) = table.read(tmp_path / "log", mapping=read_mapping(tmp_path / "map.toml"))
+    assert chunk.pages["shown_at"].null_count() == 8
+    (tmp_path / "map.toml").write_text(f'{MAPPED}{mapping}\ndevice = "device"')
+    with pytest.raises(DataError, match="has no device"):
+        list(table.read(tmp_path / "log", mapping=read_mapping(tmp_path / "map.toml")))
+
+
+def test_a_quote_that_opens_in_one_block_closes_in_another(tmp_path, monkeypatch):
+    """An inch sign is a letter; a cell that begins with a quote goes on over lines."""
+    rows = 's1,tv 5",a,1,0\ns2,"red\n""big""\nshoes",b,1,1\n'
+    (tmp_path / "log").write_text(f"{HEADER}\n{rows}")
+    whole = [c.pages.rows() for c in table.read(tmp_path / "log")]
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 1)
+    pages = pl.concat(c.pages for c in table.read(tmp_path / "log"))
+    assert sorted(pages["query_key"]) == ['red\n"big"\nshoes', 'tv 5"']
+    assert sorted(map(repr, pages.rows())) == sorted(map(repr, whole[0]))

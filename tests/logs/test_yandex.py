@@ -154,3 +154,15 @@ def test_any_block_size_gives_the_same_pages(tmp_path, monkeypatch, block, compr
     assert sum(c.lines for c in chunks) == len(lines)
     assert len(unattached(chunks)) == 10
     assert unattached(chunks) == unattached(whole)
+
+
+@pytest.mark.parametrize("head", [1 << 20, 10])
+def test_what_is_usual_is_told_by_the_head_of_the_file(tmp_path, monkeypatch, head):
+    """Not by its blocks; and by the first page where the head has none."""
+    monkeypatch.setattr(raw, "HEAD_BYTES", head)
+    lines = [page("1", 0, urls=(A, B)[:2], width=2), *(page(str(i), 0) for i in range(2, 9))]
+    (tmp_path / "log").write_text("".join(line + "\n" for line in lines))
+    for size in (10, 1 << 20):
+        monkeypatch.setattr(raw, "BLOCK_BYTES", size)
+        rejects = [line for c in yandex.read(tmp_path / "log") for line in c.rejects["line"]]
+        assert rejects == ([1] if head > 10 else list(range(2, 9)))

@@ -60,7 +60,7 @@ def ingest(
         four kinds of lines add up to lines. A dry run adds `reject_examples bad_files`.
         Where events come apart from pages also `waiting` (used lines whose page has not come, in
         the whole lake); for ubi `ordinal_base` by application, `pages_by_impressions` and
-        `pages_by_hits`; for yandex `sessions_scattered` over files or blocks.
+        `pages_by_hits`; for yandex `sessions_scattered` over files.
 
     Raises:
         DataError: a missing, empty or damaged file (unless such files are to be left out and

@@ -45,7 +45,8 @@ class YandexJoin:
     def __init__(self, change: Commit) -> None:
         self._change = change
         self._old = {s for s, e in change.manifest.sources.items() if e["format"] == self.form}
-        self._new, self._gone = HashRanges(), HashRanges()
+        self._own, self._reading = HashRanges(), ""
+        self._new, self._twice, self._gone = HashRanges(), HashRanges(), HashRanges()
         self._repeated: list[pl.DataFrame] = []
         self._days: defaultdict[str, Days] = defaultdict(dict)
         self._changed = 0
@@ -62,7 +63,10 @@ class YandexJoin:
         lost = chunk.events.filter(pl.col("state") == "unattached")
         # The session of any other click is that of a page.
         sessions = pl.concat([chunk.pages["session_id"], lost["session_id"]])
-        self._new.add(hashes(sessions).unique().to_numpy())
+        if source != self._reading:
+            self._end_source()
+            self._reading = source
+        self._own.add(hashes(sessions).unique().to_numpy())
         self._repeated.append(
             chunk.events.filter(pl.col("state") == "repeated").select(
                 source=pl.lit(source), session=_SESSION
@@ -74,7 +78,10 @@ class YandexJoin:
             count_days(self._days[source], elapsed * 1000)
 
     def withdraw(self, source: str) -> None:
-        """Forget the repeats and the time of a source whose rows are gone again."""
+        """Forget the sessions, repeats and time of a source whose rows are gone again."""
+        if source == self._reading:
+            self._own.close()
+            self._own = HashRanges()
         self._repeated = [r.filter(pl.col("source") != source) for r in self._repeated]
         self._days.pop(source, None)
 
@@ -97,7 +104,7 @@ class YandexJoin:
         return dict(deltas)
 
     def summary(self) -> dict[str, Any]:
-        """How many sessions stand in several files or blocks."""
+        """How many sessions of the files that were read stand in several files."""
         return {"sessions_scattered": self._changed}
 
     def _join(
@@ -119,18 +126,29 @@ class YandexJoin:
         for source, delta in changed.replace(self._change).items():
             deltas[source].merge(delta)
 
+    def _end_source(self) -> None:
+        """Note the sessions of the source that was read, and those that several chunks hold."""
+        for (own,) in aligned(self._own):
+            is_repeat = repeats(own)
+            self._new.add(own[~is_repeat])
+            self._twice.add(own[is_repeat])
+        self._own = HashRanges()
+
     def _scattered(self) -> Hashes:
         """Sessions of several chunks: new ones among themselves, or with old or removed ones."""
+        self._end_source()
         old = HashRanges()
         few = not (self._new.is_spilled or self._gone.is_spilled)
         # A lake has met far more sessions than those that a night touches.
         near = Near(np.concatenate([self._new.whole(), self._gone.whole()])) if few else None
         for table in ("sessions", "events"):
             self._note(self._files(table, self._old), old, near=near)
-        found = [_in_several(*sets) for sets in aligned(self._new, self._gone, old)]
-        scattered = np.concatenate(found)
-        self._changed = len(scattered)
-        return scattered
+        found = []
+        for new, twice, gone, known in aligned(self._new, self._twice, self._gone, old):
+            over_files = merged(new[repeats(new)], known[among(known, new) | among(known, gone)])
+            self._changed += len(over_files)
+            found.append(merged(over_files, twice))
+        return np.concatenate(found)
 
     def _note(self, files: list[File], hashes: HashRanges, *, near: Near | None = None) -> None:
         for file in files:
@@ -171,11 +189,6 @@ class YandexJoin:
     def _files(self, table: str, sources: set[str]) -> list[File]:
         files = self._change.manifest.tables.get(table, [])
         return [f for f in files if f.keys["source"] in sources]
-
-
-def _in_several(new: Hashes, gone: Hashes, old: Hashes) -> Hashes:
-    """Sessions of several chunks, or with both old rows and new or removed ones; all sorted."""
-    return merged(new[repeats(new)], old[among(old, new) | among(old, gone)])
 
 
 def _as_page(rows: pl.DataFrame) -> pl.DataFrame:

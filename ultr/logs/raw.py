@@ -29,6 +29,9 @@ Up to the size of the largest that it has freed, at most 32 MiB, it keeps them (
 MAX_LINE_BYTES = 16 << 20
 """A longer line is rejected, and never held in memory."""
 
+HEAD_BYTES = 1 << 20
+"""What is decided for all of a file, whatever the size of blocks, is decided from so much of it."""
+
 MAX_TOGETHER_BYTES = 64 << 20
 """A longer run of lines that belong together is not a log."""
 
@@ -234,6 +237,20 @@ def head(path: Path, *, size: int = 4096) -> bytes:
         return _read(_decompressed(path, raw), path, 0, size=size).removeprefix(_BOM)
 
 
+def first_lines(path: Path) -> Block:
+    """The whole lines in the first `HEAD_BYTES` of the text; none where the first is longer.
+
+    Raises:
+        DataError: a missing, unreadable or damaged file.
+    """
+    data = head(path, size=HEAD_BYTES)
+    if len(data) >= HEAD_BYTES - len(_BOM):
+        data = data[: after_last_line(data)]
+    if data and not data.endswith(b"\n"):
+        data += b"\n"
+    return Block(1, data, 0, count(data, b"\n"))
+
+
 def is_parquet(path: Path) -> bool:
     """Whether the file begins as Parquet does.
 
@@ -257,6 +274,24 @@ def lines_of(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
     if bad:
         frame = frame.join(rejects, on="line", how="anti", maintain_order="left")
     return frame, rejects
+
+
+def part_of(block: Block, begin: int, lines: int) -> Block:
+    """A block from a byte on, before which `lines` of its lines stand."""
+    first, data = block.first_line + lines, block.data[begin:]
+    too_long = tuple(t for t in block.too_long if t[0] >= first)
+    return Block(first, data, block.size, block.lines - lines, too_long)
+
+
+def joined(first: Block, second: Block) -> Block:
+    """Two blocks, one after the other, as one."""
+    return Block(
+        first.first_line,
+        first.data + second.data,
+        first.size + second.size,
+        first.lines + second.lines,
+        first.too_long + second.too_long,
+    )
 
 
 def is_utf8(data: bytes) -> bool:

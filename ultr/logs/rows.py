@@ -6,8 +6,6 @@ rejected with it.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +13,36 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ultr.logs.cells import (
+    LINE,
+    OWN,
+    SPAN,
+    TEXT,
+    WHY,
+    cells_of,
+    first_row,
+    lines_with,
+    without_blank,
+)
 from ultr.logs.fast import Wanted, csv_columns, json_columns
-from ultr.logs.raw import Block, after_last_line, blocks, head, lines_of
+from ultr.logs.raw import Block, blocks, first_lines, head, joined, part_of
 
-LINE, SPAN, TEXT, WHY = "#line", "#span", "#text", "#reason"
-"""Our columns beside the user's: first line, lines, the row as it stood, why it is no row."""
+__all__ = [
+    "LINE",
+    "OBJECT",
+    "SPAN",
+    "TEXT",
+    "WHY",
+    "Rows",
+    "as_text",
+    "is_json",
+    "read_head",
+    "read_text",
+]
 
-_OWN = {LINE: pl.Int64, SPAN: pl.Int64, TEXT: pl.String, WHY: pl.String}
-_STRAY_QUOTE_BYTES = 1 << 20
-"""A quoted cell this long is a quote that was never closed."""
+
+OBJECT = "json"
+"""The field of a column of objects: their text."""
 
 
 class Rows(NamedTuple):
@@ -54,108 +73,92 @@ def read_text(
     Raises:
         DataError: missing, empty or damaged file.
     """
-    if head(path).lstrip()[:1] == b"{":
-        for block in blocks(path):
-            yield _json_lines(block, wanted)
-        return
+    if is_json(path):
+        return (_json_lines(block, wanted) for block in blocks(path))
+    return _delimited(blocks(path), delimiter=delimiter, header=header, wanted=wanted)
+
+
+def read_head(path: Path, *, delimiter: str, header: bool, wanted: Wanted | None = None) -> Rows:
+    """The rows of the first lines: what is decided from them does not depend on the blocks.
+
+    Args:
+        path: the file.
+        delimiter: as of `read_text`.
+        header: as of `read_text`.
+        wanted: as of `read_text`.
+
+    Raises:
+        DataError: missing or damaged file.
+    """
+    block = first_lines(path)
+    if is_json(path):
+        return _json_lines(block, wanted)
+    return next(_delimited(iter([block]), delimiter=delimiter, header=header, wanted=wanted))
+
+
+def is_json(path: Path) -> bool:
+    """Whether a table is of JSON lines.
+
+    Raises:
+        DataError: missing or damaged file.
+    """
+    return head(path).lstrip()[:1] == b"{"
+
+
+def _delimited(
+    found: Iterator[Block], *, delimiter: str, header: bool, wanted: Wanted | None
+) -> Iterator[Rows]:
+    """Rows of delimited text; a row that a block does not end is read with the next one."""
     names: list[str] = []
-    for block in blocks(path, cut=_outside_quotes, needs_all=True):
-        rest, ignored = block, 0
+    ignored, block, rest = 0, next(found, None), None
+    while block is not None:
+        after = next(found, None)
+        is_last = after is None
+        rest = block if rest is None else joined(rest, block)
         if not names:
-            names, end = _first_row(block, delimiter)
-            if header and names:
-                names, ignored = _distinct(names), end
-                rest = _after(block, lines=end)
-            else:
-                names = [str(i) for i in range(len(names))]
-        rows = _clean(rest, wanted, names, delimiter) or _any(rest, names, delimiter)
-        yield Rows(rows.frame, rows.ignored + ignored, block.size)
+            names, skipped = first_row(rest, delimiter, is_last=is_last)
+            if header or not names:
+                ignored, rest = ignored + skipped, _after(rest, lines=skipped)
+            names = _distinct(names) if header else [str(i) for i in range(len(names))]
+        if names or is_last:
+            rows, rest = _read(rest, wanted, names, delimiter, is_last=is_last)
+            yield rows._replace(ignored=rows.ignored + ignored)
+            ignored = 0
+        block = after
 
 
-def _first_row(block: Block, delimiter: str) -> tuple[list[str], int]:
-    """The cells of the first row that is not blank, and how many lines end with it."""
-    end = _row_end(block.data)
-    rows, ignored = _exact(_part(block, 0, end, skipped=0), delimiter)
-    if not rows.height:
-        return [], ignored
-    first = rows.row(0, named=True)
-    return first["field"], first[LINE] - block.first_line + first[SPAN]
-
-
-def _row_end(data: bytes) -> int:
-    """An offset behind the first row that is not blank: where its quotes are even, if anywhere."""
-    at, text = 0, b""
-    while at < len(data) and (not text.strip() or text.count(b'"') % 2):
-        begin, at = at, data.index(b"\n", at) + 1
-        text = data[begin:at] if not text.strip() else text + data[begin:at]
-    return at
+def _read(
+    block: Block, wanted: Wanted | None, names: list[str], delimiter: str, *, is_last: bool
+) -> tuple[Rows, Block | None]:
+    """The rows of a block, and what of it is left to the next one."""
+    rows = _clean(block, wanted, names, delimiter)
+    if rows is not None:
+        return rows, None
+    frame, ignored, rest = cells_of(block, delimiter, is_last=is_last)
+    return Rows(_columns(frame, names), ignored, block.size), rest
 
 
 def _after(block: Block, *, lines: int) -> Block:
+    """A block without its first lines."""
     at = 0
     for _ in range(lines):
         at = block.data.index(b"\n", at) + 1
-    return _part(block, at, len(block.data), skipped=lines)
-
-
-def _part(block: Block, begin: int, end: int, *, skipped: int) -> Block:
-    """Some whole lines of a block, after `skipped` others."""
-    data, first = block.data[begin:end], block.first_line + skipped
-    lines = data.count(b"\n")
-    too_long = tuple(t for t in block.too_long if first <= t[0] < first + lines)
-    return Block(first, data, block.size, lines, too_long)
+    return part_of(block, at, lines)
 
 
 def _clean(block: Block, wanted: Wanted | None, names: list[str], delimiter: str) -> Rows | None:
     """The wanted columns of a block without a flaw; None where there is one."""
     if wanted is None or not block.data:
         return None
-    frame, ignored = _texts(block)
+    frame, ignored = without_blank(lines_with(block))
     if ignored or frame[WHY].null_count() < frame.height:
         return None
     columns = csv_columns(block.data, frame[TEXT], wanted, names=names, delimiter=delimiter)
     return None if columns is None else Rows(frame.hstack(columns), 0, block.size)
 
 
-def _any(block: Block, names: list[str], delimiter: str) -> Rows:
-    rows, ignored = _exact(block, delimiter)
-    return Rows(_delimited(rows, names), ignored, block.size)
-
-
-def _exact(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
-    return _quoted(block, delimiter) if b'"' in block.data else _split(block, delimiter)
-
-
-def _outside_quotes(data: bytes) -> int:
-    """Cut where the number of quotes so far is even: quoted cells may hold line breaks."""
-    last, quotes = after_last_line(data), data.count(b'"')
-    at, after = last, data.count(b'"', last)
-    while at and (quotes - after) % 2:
-        previous = data.rfind(b"\n", 0, at - 1) + 1
-        after += data.count(b'"', previous, at)
-        at = previous
-    return last if last - at > _STRAY_QUOTE_BYTES else at
-
-
-def _texts(block: Block) -> tuple[pl.DataFrame, int]:
-    """Lines that are not blank, those with bad UTF-8 among them; and how many are blank."""
-    lines, bad = lines_of(block)
-    blank = pl.col("text").str.strip_chars().str.len_bytes() == 0
-    kept, ignored = lines.filter(~blank), lines.select(blank.sum()).item()
-    joined = (
-        pl.concat([kept, bad], how="diagonal") if bad.height else kept.with_columns(reason=None)
-    )
-    frame = joined.sort("line").select(
-        pl.col("line").alias(LINE),
-        pl.lit(1, pl.Int64).alias(SPAN),
-        pl.col("text").alias(TEXT),
-        pl.col("reason").cast(pl.String).alias(WHY),
-    )
-    return frame, ignored
-
-
 def _json_lines(block: Block, wanted: Wanted | None) -> Rows:
-    frame, ignored = _texts(block)
+    frame, ignored = without_blank(lines_with(block))
     if wanted is not None and frame.height and frame[WHY].null_count() == frame.height:
         found = json_columns(block.data, frame[TEXT], wanted)
         if found is not None:
@@ -166,7 +169,7 @@ def _json_lines(block: Block, wanted: Wanted | None) -> Rows:
     broken = pl.Series([r is None for r in objects], dtype=pl.Boolean)
     why = pl.when(broken).then(pl.lit("not a JSON object"))
     frame = frame.with_columns(pl.coalesce(WHY, why).alias(WHY))
-    return Rows(frame.with_columns(c for c in columns if c.name not in _OWN), ignored, block.size)
+    return Rows(frame.with_columns(c for c in columns if c.name not in OWN), ignored, block.size)
 
 
 def _parsed(text: str) -> dict[str, object] | None:
@@ -180,63 +183,41 @@ def _parsed(text: str) -> dict[str, object] | None:
 
 
 def _series(name: str, values: list[object]) -> pl.Series:
-    try:
-        return pl.Series(name, values, strict=True)
-    except (TypeError, pl.exceptions.PolarsError, OverflowError):
-        # A column of mixed kinds: as text, each value the way it stood.
-        text = [v if isinstance(v, str) or v is None else json.dumps(v) for v in values]
-        return pl.Series(name, text, dtype=pl.String)
+    """Values as text, each the way it stands; lists of text, or `OBJECT`, where all are such.
+
+    Kinds of numbers are not told apart: Polars would make `1` of the item of `[1.5]` after a `[1]`.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {list}:
+        return pl.Series(name, [_items(v) for v in values], dtype=pl.List(pl.String))
+    text = [as_text(value) for value in values]
+    if kinds == {dict}:
+        objects = [None if t is None else {OBJECT: t} for t in text]
+        return pl.Series(name, objects, dtype=pl.Struct({OBJECT: pl.String}))
+    return pl.Series(name, text, dtype=pl.String)
 
 
-def _split(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
-    frame, ignored = _texts(block)
-    text = pl.col(TEXT).str.strip_chars_end("\r")
-    return frame.with_columns(field=text.str.split(delimiter)), ignored
+def _items(value: object) -> list[str | None] | None:
+    return [as_text(item) for item in value] if isinstance(value, list) else None
 
 
-def _quoted(block: Block, delimiter: str) -> tuple[pl.DataFrame, int]:
-    """Quotes may hold delimiters and line breaks: the standard library knows how."""
-    text = block.data.decode("utf-8", errors="surrogateescape")
-    stood = block.data.decode("utf-8", errors="replace").split("\n")
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
-    line, span, rows, why, texts, ignored = [], [], [], [], [], 0
-    while True:
-        begin = reader.line_num
-        try:
-            row, reason = next(reader), None
-        except StopIteration:
-            break
-        except csv.Error as error:
-            row, reason = [""], f"not a row of text: {error}"
-        if not any(cell.strip() for cell in row) and reason is None and len(row) < 2:
-            ignored += reader.line_num - begin
-            continue
-        if not _is_text(row):
-            row, reason = [_replaced(cell) for cell in row], "not UTF-8"
-        line.append(block.first_line + begin)
-        span.append(reader.line_num - begin)
-        rows.append(row)
-        why.append(reason)
-        texts.append("\n".join(stood[begin : reader.line_num]))
-    own = {LINE: line, SPAN: span, TEXT: texts, WHY: why}
-    return pl.DataFrame(
-        {**own, "field": rows}, schema={**_OWN, "field": pl.List(pl.String)}
-    ), ignored
+def as_text(value: object) -> str | None:
+    """A value of JSON as a column of text has it.
+
+    Example:
+        >>> [as_text(v) for v in ("a", True, 1.0, [1, "b"], None)]
+        ['a', 'true', '1.0', '["1", "b"]', None]
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return json.dumps(_items(value) or value, ensure_ascii=False)
 
 
-def _is_text(row: list[str]) -> bool:
-    try:
-        "".join(row).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _replaced(cell: str) -> str:
-    return cell.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-
-
-def _delimited(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _columns(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     field = pl.col("field").list
     torn = pl.when(field.len() != len(names)).then(
         pl.lit("another number of columns than the first line's")
@@ -247,7 +228,7 @@ def _delimited(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 def _distinct(names: list[str]) -> list[str]:
     """Column names that may stand beside ours, and beside each other."""
-    seen = dict.fromkeys(_OWN, 1)
+    seen = dict.fromkeys(OWN, 1)
     out = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ultr.errors import DataError
 from ultr.logs.checks import checked
 from ultr.logs.chunk import (
     DOCUMENT_SCHEMA,
@@ -28,15 +29,18 @@ from ultr.logs.mapping import (
 )
 from ultr.logs.parquet import names_in, read_parquet
 from ultr.logs.raw import is_parquet
-from ultr.logs.rows import LINE, SPAN, TEXT, WHY, Rows, read_text
+from ultr.logs.rows import LINE, SPAN, TEXT, WHY, Rows, is_json, read_head, read_text
 from ultr.logs.spill import by_key
-from ultr.logs.values import lists_in, named
+from ultr.logs.values import lists_in, missing_columns, named
 
 _OURS = {"query": "query_key", "document": "doc_key", "page": "page_id", "session": "session_id",
          "user": "user_id", "time": "shown_at"}  # fmt: skip
 _TEXTS = {"document_title": "title", "document_text": "text"}
 _NUMBERS = ("position", "dwell_s", "height_px", "max_height_px", "top_px", "abstract_length",
             "weight")  # fmt: skip
+_EACH_ROW = ("query", "document", "position", "click", "page")
+"""Ours that each row has, so that the first ones do."""
+
 _EXPANSION = 8
 """Text per byte of a compressed file, to guess how much there is."""
 
@@ -54,11 +58,12 @@ def read(path: Path, *, mapping: Mapping | None = None) -> Generator[Chunk]:
     Raises:
         DataError: a missing, empty or damaged file, or one without a mapped column.
     """
-    blocks = _blocks(path, mapping)
-    first = next(blocks)
-    chosen = mapping or _default(first.frame)
-    names = first.frame.schema
-    parts = (_named(b, chosen, path, names) for b in itertools.chain([first], blocks))
+    head, blocks = _head(path, mapping), _blocks(path, mapping)
+    if head is None or not head.height:
+        first = next(blocks)
+        head, blocks = first.frame, itertools.chain([first], blocks)
+    chosen = mapping or _default(head)
+    parts = _named(blocks, chosen, path, head, is_guessed=mapping is None)
     if chosen.layout == "page":
         for part in parts:
             yield _chunk(checked(_unlisted(part.frame), chosen), part)
@@ -93,16 +98,30 @@ def _spilled(
     yield Chunk(*nothing, lines=ignored, used=0, ignored=ignored)
 
 
+def _head(path: Path, mapping: Mapping | None) -> pl.DataFrame | None:
+    """The first rows of a text: what they have is what the file has, whatever its blocks."""
+    if is_parquet(path):
+        return None
+    delimiter, header = _form(mapping)
+    wanted = wanted_columns(mapping)
+    frame = read_head(path, delimiter=delimiter, header=header, wanted=wanted).frame
+    if mapping is None and is_json(path):
+        # A key that is always null is not there: the quick parser does not look for such.
+        frame = frame.drop(c.name for c in frame if c.null_count() == len(c) and c.name != WHY)
+    return frame
+
+
 def _blocks(path: Path, mapping: Mapping | None) -> Iterator[Rows]:
     wanted = wanted_columns(mapping)
     if is_parquet(path):
         names = names_in(path)
         return read_parquet(path, columns=[c for c in wanted.names if c in names] or names)
-    if mapping is None:
-        return read_text(path, delimiter=",", header=True, wanted=wanted)
-    return read_text(
-        path, delimiter=mapping.delimiter, header=mapping.options.header, wanted=wanted
-    )
+    delimiter, header = _form(mapping)
+    return read_text(path, delimiter=delimiter, header=header, wanted=wanted)
+
+
+def _form(mapping: Mapping | None) -> tuple[str, bool]:
+    return (",", True) if mapping is None else (mapping.delimiter, mapping.options.header)
 
 
 def wanted_columns(mapping: Mapping | None) -> Wanted:
@@ -130,10 +149,40 @@ def _holds_lists(frame: pl.DataFrame) -> bool:
     return isinstance(column.dtype, pl.List | pl.Array)
 
 
-def _named(block: Rows, mapping: Mapping, path: Path, names: pl.Schema) -> Rows:
-    # The first block decides what the columns are: JSON leaves a key out where it has no value.
-    lacking = [pl.lit(None).alias(c) for c in names if c not in block.frame.columns]
-    return block._replace(frame=named(block.frame.with_columns(lacking), mapping, path))
+def _named(
+    blocks: Iterator[Rows], mapping: Mapping, path: Path, head: pl.DataFrame, *, is_guessed: bool
+) -> Iterator[Rows]:
+    """Blocks with our names. JSON leaves a key out where it has no value, be it in all of a block.
+
+    Raises:
+        DataError: as of `named`; or a column first comes after the head, where only that says what
+            the columns are.
+    """
+    wanted = {str(theirs): ours for ours, theirs in mapping.taken.items()}
+    missing = {name for name in wanted if name not in head.columns}
+    if any(wanted[name] in _EACH_ROW for name in missing):
+        raise missing_columns(sorted(missing), head.columns, path)
+    lacking = {name: pl.lit(None).alias(name) for name in wanted}
+    named(head.with_columns(lacking[name] for name in missing), mapping, path)
+    is_text = not is_parquet(path)
+    for block in blocks:
+        late = [c.name for c in block.frame if c.name not in wanted and _is_late(c)]
+        if is_guessed and late:
+            raise DataError(
+                "without a mapping, the first lines of a file have all of its columns",
+                got=f"{path}: {', '.join(late)} first comes after them",
+                hint="give a --mapping file; ultr ingest --guess proposes one",
+            )
+        missing -= set(block.frame.columns)
+        absent = [c for name, c in lacking.items() if name not in block.frame.columns]
+        frame = named(block.frame.with_columns(absent), mapping, path, is_strict=not is_text)
+        yield block._replace(frame=frame)
+    if missing:
+        raise missing_columns(sorted(missing), head.columns, path)
+
+
+def _is_late(column: pl.Series) -> bool:
+    return column.name in DEFAULT_NAMES and column.null_count() < len(column)
 
 
 def _page_keys(frame: pl.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ultr.errors import DataError
 from ultr.logs.mapping import FEATURE, FEEDBACK, Mapping
-from ultr.logs.rows import LINE, SPAN, TEXT, WHY
+from ultr.logs.rows import LINE, OBJECT, SPAN, TEXT, WHY, as_text
 
 LISTS = (
     "document",
@@ -41,8 +41,16 @@ def lists_in(names: Sequence[str]) -> list[str]:
     return [n for n in names if n in LISTS or n.startswith((FEATURE, FEEDBACK))]
 
 
-def named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
+def named(
+    frame: pl.DataFrame, mapping: Mapping, path: Path, *, is_strict: bool = True
+) -> pl.DataFrame:
     """Our names for the mapped columns: text, but for the time and, in a table of pages, lists.
+
+    Args:
+        frame: the user's columns.
+        mapping: of them.
+        path: where they are from.
+        is_strict: whether lists and objects where one value is expected are an error, and no text.
 
     Raises:
         DataError: a mapped column is not there, or holds what is no text, number or list.
@@ -51,12 +59,7 @@ def named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
     lists = lists_in(list(wanted)) if mapping.layout == "page" else []
     missing = [str(theirs) for theirs in wanted.values() if str(theirs) not in frame.columns]
     if missing:
-        known = [c for c in frame.columns if c not in (LINE, SPAN, TEXT, WHY)]
-        raise DataError(
-            "every mapped column must be in the file",
-            got=f"{path} has no {', '.join(missing)}",
-            hint=f"its columns are: {', '.join(known[:40])}; give a --mapping file",
-        )
+        raise missing_columns(missing, frame.columns, path)
     out = frame.select(LINE, SPAN, TEXT, WHY)
     for ours, theirs in wanted.items():
         column = frame[str(theirs)]
@@ -64,11 +67,10 @@ def named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
             if ours in lists:
                 out = out.with_columns(_as_list(column, mapping).alias(ours))
             elif ours == "time":
-                out = _with_time(out, column, mapping)
-            elif column.dtype.is_nested():
-                raise pl.exceptions.InvalidOperationError("a cell holds one value")
+                one = _as_text(column, is_strict=is_strict) if column.dtype.is_nested() else column
+                out = _with_time(out, one, mapping)
             else:
-                out = out.with_columns(column.cast(pl.String).alias(ours))
+                out = out.with_columns(_as_text(column, is_strict=is_strict).alias(ours))
         except pl.exceptions.PolarsError as error:
             raise DataError(
                 "a mapped column holds text, numbers or lists of them",
@@ -78,6 +80,16 @@ def named(frame: pl.DataFrame, mapping: Mapping, path: Path) -> pl.DataFrame:
     if mapping.columns.query is None:
         out = out.with_columns(query=pl.lit(mapping.constants.query))
     return out
+
+
+def missing_columns(missing: Sequence[str], columns: Sequence[str], path: Path) -> DataError:
+    """That mapped columns are not there, and which are."""
+    known = [c for c in columns if c not in (LINE, SPAN, TEXT, WHY)]
+    return DataError(
+        "every mapped column must be in the file",
+        got=f"{path} has no {', '.join(missing)}",
+        hint=f"its columns are: {', '.join(known[:40])}; give a --mapping file",
+    )
 
 
 def _with_time(out: pl.DataFrame, column: pl.Series, mapping: Mapping) -> pl.DataFrame:
@@ -123,6 +135,18 @@ def iso_times(text: pl.Series) -> pl.Series:
     return time
 
 
+def _as_text(column: pl.Series, *, is_strict: bool) -> pl.Series:
+    if not column.dtype.is_nested():
+        return column.cast(pl.String)
+    if is_strict:
+        raise pl.exceptions.InvalidOperationError("a cell holds one value")
+    if isinstance(column.dtype, pl.Struct):
+        return column.struct.field(OBJECT)
+    return pl.Series(
+        [as_text(v) for v in column.cast(pl.List(pl.String)).to_list()], dtype=pl.String
+    )
+
+
 def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
     """Lists of text; text such as `[1, 2]` or `['a', 'b']` is parsed, never executed."""
     if isinstance(column.dtype, pl.List | pl.Array):
@@ -130,7 +154,8 @@ def _as_list(column: pl.Series, mapping: Mapping) -> pl.Series:
             raise pl.exceptions.InvalidOperationError("an item of a list is one value")
         inner = pl.List(pl.String)
         return column.cast(pl.List(column.dtype.inner)).cast(inner)
-    parsed = parse_lists(column.cast(pl.String), mapping.options.list_format)
+    text = column.struct.field(OBJECT) if column.dtype == pl.Struct else column.cast(pl.String)
+    parsed = parse_lists(text, mapping.options.list_format)
     return pl.Series(column.name, parsed, dtype=pl.List(pl.String))
 
 
@@ -156,5 +181,5 @@ def _parse_list(
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(value, list | tuple):
-            return [None if v is None else str(v) for v in value]
+            return [as_text(v) for v in value]
     return None

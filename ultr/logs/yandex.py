@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from ultr.logs.chunk import EVENT_STATES, Chunk, as_events, as_pages, as_rejects
-from ultr.logs.raw import Block, blocks, lines_of
+from ultr.logs.raw import Block, blocks, first_lines, lines_of
 from ultr.logs.yandex_clicks import attach
 
 _FIRST_URL = 5
@@ -29,18 +29,18 @@ def read(path: Path) -> Generator[Chunk]:
 
     The query's key is `query:region`, since the same words ask for other things elsewhere. Pages
     with fewer urls than others are padded with tabs: a row with another number of columns than
-    most of its file was cut or joined.
+    most at the head of its file was cut or joined.
 
     Raises:
         DataError: the file is missing, empty, damaged, or not text.
     """
-    width: int | None = None
+    width = _usual_width(path)
     for block in blocks(path, cut=_after_last_session):
         rows, bad_bytes = lines_of(block)
         rows = _fields(rows)
         if width is None:
-            width = _page_width(rows)
-        yield _chunk(rows, bad_bytes, width=width, block=block)
+            width = next(iter(_widths(rows)), None)
+        yield _chunk(rows, bad_bytes, width=width or 0, block=block)
 
 
 def _after_last_session(data: bytes) -> int:
@@ -70,9 +70,14 @@ def _fields(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _page_width(rows: pl.DataFrame) -> int:
-    widths = rows.filter(pl.col("kind") == "Q")["width"].mode()
-    return int(widths.to_numpy().max()) if len(widths) else _FIRST_URL + 10
+def _usual_width(path: Path) -> int | None:
+    """The columns of most pages at the head of the file; None where there is no page."""
+    usual = _widths(_fields(lines_of(first_lines(path))[0])).mode()
+    return int(usual.to_numpy().max()) if len(usual) else None
+
+
+def _widths(rows: pl.DataFrame) -> pl.Series:
+    return rows.filter(pl.col("kind") == "Q")["width"]
 
 
 def _chunk(rows: pl.DataFrame, bad_bytes: pl.DataFrame, *, width: int, block: Block) -> Chunk:
@@ -136,7 +141,7 @@ def _reason(width: int) -> pl.Expr:
         .when(pl.col("time").is_null() | (pl.col("time") < 0))
         .then(pl.lit("time is not a whole number from 0"))
         .when(is_page & (pl.col("width") != width))
-        .then(pl.lit("page with another number of columns than most of its file"))
+        .then(pl.lit("page with another number of columns than most at the head of its file"))
         .when(is_page & (key == ""))
         .then(pl.lit("no query"))
         .when(is_page & (field.len() <= _FIRST_URL))
