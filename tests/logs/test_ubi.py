@@ -184,6 +184,15 @@ def test_one_bad_line_leaves_the_others_as_they_are(read):
     assert (bad.rejects.height, good.rejects.height) == (1, 0)
 
 
+@pytest.mark.parametrize("shift", range(4))
+def test_a_bad_line_of_other_letters_than_ascii(read, shift):
+    """DuckDB's message quotes it, cut within a letter, which is then no text."""
+    line = '{"user_query": "' + "x" * shift + "日本語é" * 40 + '" 1}'
+    chunk = read(query(), line, query(query_id="q9"))
+    assert chunk.used == 2
+    assert chunk.rejects["text"].to_list() == [line]
+
+
 ODD = [
     "{}", "[1]", "5", "null", '"text"', '{"a": NaN}', '{"query_id": "q", "query_id": "r"}',
     '{"user_query": "x", "query_response_hit_ids": "d", "query_response_objects_ids": ["e"]}',
