@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import ultr
+from tests.train.outcome import outcome
 from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
-from ultr.errors import DataError
+from ultr.errors import DataError, StoppedError
 from ultr.lake import open_lake
 from ultr.train import TrainConfig, identification, train_lake, upe, with_preset
 from ultr.train.identification import identify
@@ -247,3 +251,40 @@ class TestIdentification:
             assert found[0].separation == pytest.approx(found[1].separation, abs=0.1)
         else:
             assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden": (4,), "weight_decay": 1.0},
+        {"ranker": "table", "list_size": 3},
+        {"ranker": "linear", "sessions_per_batch": 16, "evaluation_steps": 8, "list_size": 3},
+        {"method": "upe", "ranker": "linear"},
+    ],
+    ids=["dla", "table", "drawn", "upe"],
+)
+def test_stopped_within_an_epoch_it_ends_as_if_it_was_not(lake, tmp_path, monkeypatch, settings):
+    limit = limit_of(lake) + TABLE_BYTES * ("table" in settings.values())
+    config = TrainConfig(
+        documents_per_batch=64, evaluations=2, memory_limit=limit, checkpoint_seconds=1e9,
+        **settings,
+    )  # fmt: skip
+    passed, plain = [], ultr.train.loop.run_epoch
+
+    def run_epoch(*arguments):
+        passed.append(1)
+        if len(passed) in stops:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*arguments)
+
+    monkeypatch.setattr("ultr.train.loop.run_epoch", run_epoch)
+    stops: set[int] = set()
+    train_lake(lake=lake, run=tmp_path / "plain", config=config)
+    stops, total = {2, len(passed) // 2, len(passed) - 1}, len(passed)
+    passed.clear()
+    for _ in stops:
+        with pytest.raises(StoppedError):
+            train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
+    train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
+    assert len(passed) == total  # no segment was passed over twice
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
