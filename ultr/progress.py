@@ -62,6 +62,13 @@ def _plain(label: str, total: float, unit: str) -> Advance:
             scale, shown = (1e6, "MB") if unit == "B" else (1.0, unit)
             share = 100 * done / total if total else 100.0
             line = f"{label}: {done / scale:,.0f} of {total / scale:,.0f} {shown} ({share:.0f}%)"
-            sys.stderr.write(line + "\n")
+            tell(line)
 
     return advance
+
+
+def tell(line: str) -> None:
+    """Write a line on standard error; that nobody reads it any more does not end the work."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -51,6 +52,8 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
+            if _has_reader(sys.stdout):
+                raise  # another pipe: the work was not done
             # The reader of our output went away (`ultr sql … | head`): not an error of ours. What
             # is still buffered goes nowhere, or Python would complain about it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +62,13 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _has_reader(stream: TextIO) -> bool:
+    """Whether what is written to a stream still goes somewhere."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -88,7 +88,7 @@ def command(
     if context is not None:
         given["context"] = tuple(c.strip() for c in context.split(",") if c.strip())
     config, kept = remember(lake, given, reset=reset)
-    result = build_lists(lake, config=config)
+    result = build_lists(lake, config=config, quiet=as_json)
     if kept:
         result["options_of_last_build"] = kept
     emit(result, as_json=as_json, title=f"lists of {lake}")

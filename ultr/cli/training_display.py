@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import click
+from ultr.progress import tell
 
 Line = dict[str, Any]
 Show = Callable[[Line], None]
@@ -72,11 +72,10 @@ def training_name(line: Line) -> str:
 
 
 def _plain(line: Line) -> None:
-    click.echo(
+    tell(
         f"{training_name(line)}: epoch {line['epoch']:>3}  "
         f"held-out click NLL {line['click_nll_listwise']:.5f}  "
         f"ranker loss {line['rank_loss']:.5f}  "
         f"{line['sessions_per_second']:>12,.0f} sessions/s  "
-        f"{line['documents_per_second']:>12,.0f} documents/s",
-        err=True,
+        f"{line['documents_per_second']:>12,.0f} documents/s"
     )

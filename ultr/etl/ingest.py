@@ -18,7 +18,7 @@ from ultr.etl.changes import content_of, is_same, mark_of, vanished
 from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.dry_run import DryRun
 from ultr.etl.formats import Source, join_of, source_of
-from ultr.etl.ids import MixedIdsError
+from ultr.etl.id_rules import IdRules, ReadAgainError
 from ultr.etl.ingest_config import JOINED, IngestConfig
 from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
@@ -182,20 +182,18 @@ def _ingest(
     named_for: Path | None = None,
 ) -> _Result:
     """Write all files in one commit; start again where the detected id rule was too narrow."""
-    rules, privacy = dict(config.id_rules), _privacy(config)
+    rules, privacy = IdRules(dict(config.id_rules)), _privacy(config)
     while True:
-        result, detected = _Result(), set[str]()
+        result = _Result()
         try:
             with opened(lake) as change:
                 privacy.settle(change.manifest)
-                detected = {"query", "doc"} - set(change.manifest.ids) - set(rules)
-                set_rules(change, rules)
+                set_rules(change, rules.chosen)
+                rules.open = frozenset({"query", "doc"} - set(change.manifest.ids))
                 join = join_of(change, config.format, ordinal_base=config.ordinal_base)
                 fresh = set[str]()
                 names = {p: source_name(p, lake=named_for or change.root) for p in files}
-                job = _Job(
-                    change, source, privacy, config, result, frozenset(detected), join, fresh
-                )
+                job = _Job(change, source, privacy, config, result, rules, join, fresh)
                 job.check_features(set(names.values()))
                 with (
                     progress("ingest", total=_size(files), unit="B", quiet=quiet) as advance,
@@ -209,12 +207,9 @@ def _ingest(
                     late = parse_late(config.late or JOINED[config.format])
                     result.joined = finish(join, change, total=result.total, fresh=fresh, late=late)
                 check_rate(result.total, most=config.max_reject_rate)
-        except MixedIdsError as error:
-            if error.column not in detected:
-                raise
-            rules[error.column] = "xxh3"  # what the first rows followed, a later one does not
-        else:
-            return result
+        except ReadAgainError:
+            continue
+        return result
 
 
 def _check_any(result: _Result, files: int) -> None:
@@ -246,7 +241,7 @@ class _Job(NamedTuple):
     privacy: Privacy
     config: IngestConfig
     result: _Result
-    detected: frozenset[str]
+    rules: IdRules
     join: Join | None
     fresh: set[str]
 
@@ -270,7 +265,10 @@ class _Job(NamedTuple):
         return Readings(
             names,
             mark=lambda path: _mark(path, self.source, self.config),
-            is_wanted=lambda path, mark: not is_same(known.get(names[path]), mark),
+            is_wanted=lambda path, mark: (
+                names[path] not in self.rules.unreadable
+                and not is_same(known.get(names[path]), mark)
+            ),
             read=self.source.read,
         )
 
@@ -279,16 +277,20 @@ class _Job(NamedTuple):
         change = self.change
         ids = dict(change.manifest.ids)
         try:
+            if name in self.rules.unreadable:
+                raise self.rules.unreadable[name]
             self._ingest_file(path, name, readings.open(path), advance)
         except DataError as error:
-            is_rule_to_widen = isinstance(error, MixedIdsError) and error.column in self.detected
-            if self.config.on_bad_file == "fail" or is_rule_to_widen:
+            self.rules.widen(error, source=name)
+            if self.config.on_bad_file == "fail":
                 raise
+            self.rules.leave_out(error, source=name)
             self.result.bad_files += 1
             self.result.last_error = f"{name}: {error.rule}"
-            _leave_out(change, name, error)
             if self.join is not None:
+                self.join.forget(name)
                 self.join.withdraw(name)
+            _leave_out(change, name, error)
             change.manifest.ids = ids  # what a bad file looks like decides nothing
 
     def _ingest_file(self, path: Path, name: str, reading: Reading, advance: Advance) -> None:

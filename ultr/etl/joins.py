@@ -29,7 +29,7 @@ class Join(Protocol):
     form: str
 
     def forget(self, source: str) -> None:
-        """Note what a source holds, before its rows are removed."""
+        """Note what a source holds, before its rows are removed; only once."""
 
     def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:
         """Note what a chunk holds that was written, and the rows of `events` that it became."""

@@ -38,6 +38,12 @@ class Touched:
         self._clients.append(hashes(events.filter(is_query)["client_id"]).unique())
         self._orphans.append(hashes(events.filter(is_orphan)["client_id"]).unique())
 
+    def merge(self, other: Touched) -> None:
+        """Note what another one noted."""
+        self._pages += other._pages
+        self._clients += other._clients
+        self._orphans += other._orphans
+
     @property
     def pages(self) -> Hashes:
         """Pages that are named, sorted."""

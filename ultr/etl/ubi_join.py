@@ -44,7 +44,8 @@ class UbiJoin:
         self._change, self._base = change, ordinal_base
         self._old = self._sources()
         self._bases = bases(change.manifest.sources)
-        self._touched, self._has_forgotten = Touched(), False
+        self._touched, self._has_forgotten = defaultdict[str, Touched](Touched), False
+        self._gone = Touched()
         self._held = Held(COLUMNS)
         self._facts: dict[str, dict[str, Any]] = {}
         self._deltas: defaultdict[str, Delta] = defaultdict(Delta)
@@ -57,7 +58,7 @@ class UbiJoin:
             self._has_forgotten = True
             columns = ("kind", "page_id", "client_id")
             for rows in read_files(self._change, self._events({source}), columns=columns):
-                self._touched.add(rows)
+                self._gone.add(rows)
 
     def add(self, chunk: Chunk, *, source: str, rows: pl.DataFrame | None) -> None:
         """Note the pages of a chunk, its times and its positions, and keep its rows."""
@@ -67,13 +68,14 @@ class UbiJoin:
         facts["orphans"] += chunk.events["page_id"].null_count()
         count_ordinals(facts["ordinals"], chunk.events)
         if self._old:
-            self._touched.add(chunk.events)
+            self._touched[source].add(chunk.events)
         if rows is not None:
             self._held.add(rows, source=source)
 
     def withdraw(self, source: str) -> None:
-        """Forget the times and positions of a source whose rows are gone again."""
+        """Forget the pages, times and positions of a source whose rows are gone again."""
         self._facts.pop(source, None)
+        self._touched.pop(source, None)
         self._held.drop(source)
 
     def facts(self, source: str) -> dict[str, Any]:
@@ -103,7 +105,9 @@ class UbiJoin:
 
     def _plan(self) -> Plan:
         files = self._events(self._sources())
-        return affected(self._change, files, self._touched if self._old else None)
+        for touched in self._touched.values():
+            self._gone.merge(touched)
+        return affected(self._change, files, self._gone if self._old else None)
 
     def _start_again(self) -> None:
         """Positions start elsewhere than was thought: all pages are made again."""
