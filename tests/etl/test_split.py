@@ -4,6 +4,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from ultr.commit import _path_value
 from ultr.etl.split import (
     MACROS,
     SPLITS,
@@ -13,7 +14,6 @@ from ultr.etl.split import (
     source_period,
     source_seed,
 )
-from ultr.lake import _path_value
 
 EDGES = [0, 1, -1, 7, 2**31, 2**32, -(2**32), 2**63 - 1, -(2**63)]
 
