@@ -20,6 +20,7 @@ from ultr.data import load_lists
 from ultr.errors import DataError, UsageError
 from ultr.train import TrainConfig, train_lake
 from ultr.train.checkpoint import Saved
+from ultr.train.lake_lists import LakeLists
 from ultr.train.start import start
 from ultr.train.warm import warm_start
 
@@ -80,6 +81,21 @@ def test_the_curve_follows_and_the_history_is_kept(first, later, tmp_path):
     assert {p: p.read_bytes() for p in (first / "run").rglob("*") if p.is_file()} == before
     with pytest.raises(DataError, match="has not read"):
         continued(later, tmp_path / "third", tmp_path)
+
+
+def test_above_memory_limit_only_new_periods_are_read_too(first, later, tmp_path, monkeypatch):
+    monkeypatch.setattr(LakeLists, "fits_in_memory", False)
+    summary = continued(later, tmp_path / "run", first)
+    (new,) = set(load_lists(later).lake["periods"]) - set(
+        load_lists(first / "lake").lake["periods"]
+    )
+    read = load_lists(later, periods=[new]).split("train", by="query")
+    assert summary["sessions"] == read.sessions.sum()
+    run = ultr.open_run(tmp_path / "run")
+    np.testing.assert_allclose(run.propensities["propensity"], RHO**2, atol=0.08)
+    assert run.transform == ultr.open_run(first / "run").transform
+    history = pq.read_table(tmp_path / "run" / "propensities_by_period.parquet")
+    assert history["period"].unique().to_pylist()[1:] == [new]
 
 
 def test_it_begins_where_the_earlier_run_ended(first, days, tmp_path):

@@ -112,7 +112,8 @@ class TrainConfig:
         memory_limit: bytes that lists and features may take while training; a lake above it is
             trained on in groups of buckets, one loaded while the device works on the other. What
             was read once is kept on the run's disk while it trains, in a file without a name, where
-            that takes at most half of the free space. None is half of the machine's memory.
+            that takes at most half of the free space. None is half of the memory that the machine,
+            or the container, has.
         checkpoint_seconds: between two checkpoints, at least; changes nothing in the result.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from ultr.errors import DataError
 from ultr.lake import Lake
 from ultr.train.config import TrainConfig
 from ultr.train.counted import Counter, Counts
+from ultr.train.memory import memory_bytes
 from ultr.train.pair_rows import PairRows, pair_rows
 from ultr.train.part import (
     DOCUMENT_BYTES,
@@ -39,8 +39,8 @@ mean and the best so far, with copies while they are saved, and the pair that it
 
 
 def default_memory_limit() -> int:
-    """Half of the machine's memory, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    """Half of the memory that this process may have, in bytes."""
+    return memory_bytes() // 2
 
 
 class _Scan(NamedTuple):
