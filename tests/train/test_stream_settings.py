@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 import ultr
 from tests.train.outcome import outcome
+from tests.train.test_resume import Killed
 from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
 from ultr.errors import DataError, StoppedError
@@ -288,3 +291,37 @@ def test_stopped_within_an_epoch_it_ends_as_if_it_was_not(lake, tmp_path, monkey
     train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
     assert len(passed) == total  # no segment was passed over twice
     assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
+
+
+class TestAnotherMachine:
+    """The limit is half of the memory by default: a training may be taken up again with another."""
+
+    CONFIG = TrainConfig(ranker="linear", documents_per_batch=64, evaluations=3)
+
+    def begun(self, lake, root, monkeypatch):
+        def die(_):
+            raise Killed
+
+        config = replace(self.CONFIG, checkpoint_seconds=0.0)
+        self.memory(monkeypatch, limit_of(lake, groups=2))
+        with pytest.raises(Killed):
+            train_lake(lake=lake, run=root, config=config, on_epoch=die)
+        return config
+
+    def memory(self, monkeypatch, limit):
+        monkeypatch.setattr("ultr.train.lake_lists.memory_bytes", lambda: 2 * limit)
+
+    def test_with_more_memory_it_ends_the_same(self, lake, tmp_path, monkeypatch):
+        config = self.begun(lake, tmp_path / "run", monkeypatch)
+        train_lake(lake=lake, run=tmp_path / "plain", config=config)
+        for limit in (limit_of(lake, groups=3), 1 << 30):  # would read others, or all in memory
+            shutil.copytree(tmp_path / "run", tmp_path / str(limit))
+            self.memory(monkeypatch, limit)
+            train_lake(lake=lake, run=tmp_path / str(limit), config=config, resume=True)
+            assert outcome(tmp_path / str(limit)) == outcome(tmp_path / "plain")
+
+    def test_with_less_memory_it_is_refused(self, lake, tmp_path, monkeypatch):
+        config = self.begun(lake, tmp_path / "run", monkeypatch)
+        self.memory(monkeypatch, limit_of(lake, groups=1))
+        with pytest.raises(DataError, match="2 together, as the run was begun"):
+            train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)

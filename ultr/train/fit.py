@@ -124,6 +124,7 @@ def fit(
         "bias": [dataclasses.asdict(column) for column in data.bias],
         "selected_by": selected_by,
         "predicts_probability": False,
+        "buckets_together": data.group if isinstance(data, LakeLists) else None,
         "continued_from": None if earlier is None else str(earlier.root),
         "lake": data.lake,
     }
@@ -253,9 +254,12 @@ def train_lake(
         late = {"read_again": unread.again, "left_out": unread.left}
     is_drawn = config.sessions_per_batch is not None
     limit = config.memory_limit or default_memory_limit()
-    data = LakeLists(source, limit=limit, by_pattern=is_drawn)
+    # A machine with another amount of memory goes on in the groups that the first one read.
+    group = read_config(run).get("buckets_together") if resume and is_begun(run) else None
+    data = LakeLists(source, limit=limit, by_pattern=is_drawn, group=group)
+    is_streamed = group is not None or not data.fits_in_memory
     fitted = fit(
-        load_lists(source, by_pattern=is_drawn) if data.fits_in_memory else data,
+        data if is_streamed else load_lists(source, by_pattern=is_drawn),
         run=run,
         config=config,
         overwrite=overwrite,

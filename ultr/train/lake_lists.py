@@ -58,6 +58,8 @@ class LakeLists:
         limit: bytes that lists and features may take while training.
         reading: how lists are read; by default with all bias columns and the lake's transform.
         by_pattern: keep sessions with other clicks apart, as of `load_lists`.
+        group: buckets to be in memory together; as many as the limit allows by default. The order
+            of steps depends on it: a training that is taken up again needs what it was begun with.
 
     Raises:
         DataError: the lake has no lists.
@@ -74,11 +76,13 @@ class LakeLists:
         limit: int,
         reading: Reading | None = None,
         by_pattern: bool = False,
+        group: int | None = None,
     ) -> None:
         self._lake = lake
         self._buckets = tuple(list_buckets(lake))
         self._limit = limit
         self._reading, self._by_pattern = reading, by_pattern
+        self._group = group
         #: What identifies the lake.
         self.lake: dict[str, Any] = describe(lake)
 
@@ -104,7 +108,7 @@ class LakeLists:
 
     def read_as(self, reading: Reading) -> LakeLists:
         """The same lists, read otherwise."""
-        return LakeLists(self._lake, limit=self._limit, reading=reading)
+        return LakeLists(self._lake, limit=self._limit, reading=reading, group=self._group)
 
     def with_bias(self, names: Sequence[str] | None) -> LakeLists:
         """The lists with some of their bias columns; all where `names` is None.
@@ -163,20 +167,21 @@ class LakeLists:
         """Buckets to be in memory together.
 
         Raises:
-            DataError: not even one is within the limit, or the parameters of a table ranker leave
-                no room for one.
+            DataError: they are not within the limit, beside the parameters of a table ranker.
         """
         largest = max(COPIES * self._bytes((bucket,)) for bucket in self._buckets)
         table = 0 if self.rows is None else _ROW_BYTES * len(self.rows.pairs.doc_id)
-        if largest + table > self._limit:
+        group = self._group or max(1, min((self._limit - table) // largest, len(self._buckets)))
+        if group * largest + table > self._limit:
             own = f" and {table:,} for the scores of a table ranker" if table else ""
+            what = "the largest" if group == 1 else f"{group} together, as the run was begun"
             raise DataError(
                 "two buckets of lists must be within memory_limit, with the copies made of them",
-                got=f"{largest:,} bytes for the largest{own}, memory_limit {self._limit:,}",
+                got=f"{group * largest:,} bytes for {what}{own}, memory_limit {self._limit:,}",
                 hint="make smaller ones (ultr lists --buckets B), or raise memory_limit"
                 + (", or rank by features" if table else ""),
             )
-        return int((self._limit - table) // largest)
+        return int(group)
 
     @property
     def n_lists(self) -> int:
@@ -220,7 +225,7 @@ class LakeLists:
                 lake=self._lake,
                 name=name,
                 by=by,
-                group=min(self.group, len(self._buckets)),
+                group=self.group,
                 n_features=0 if self.reading.by_pair else self.n_features,
                 buckets=self._buckets,
                 counts=counts,
