@@ -94,6 +94,12 @@ def check_format(path: Path, counts: Counts, *, form: str) -> None:
     Raises:
         DataError: it did not; the commonest reasons say what it may be instead.
     """
+    if counts.lines == counts.ignored:
+        raise DataError(
+            "a log must not be empty",
+            got=f"{path} has no line but for a header, blank or other ones that say nothing",
+            hint="check the export, leave the file out, or say --on-bad-file skip",
+        )
     if counts.sessions + counts.events == 0:
         raise DataError(
             "a log must hold at least one page, or event on one",

@@ -42,6 +42,11 @@ class MixedIdsError(DataError):
         self.column = column
         super().__init__(rule, got=got, hint=hint)
 
+    def within(self, source: str) -> MixedIdsError:
+        """The same of a file."""
+        got = f"{source}: {self.got}"
+        return MixedIdsError(self.column, rule=self.rule, got=got, hint=self.hint)
+
 
 def detect_rule(keys: pl.Series) -> str:
     """The rule that fits all `keys` (text or integers)."""

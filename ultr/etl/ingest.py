@@ -19,6 +19,7 @@ from ultr.etl.counts import Counts, check_format, check_rate
 from ultr.etl.dry_run import DryRun
 from ultr.etl.formats import Source, join_of, source_of
 from ultr.etl.id_rules import IdRules, ReadAgainError
+from ultr.etl.ids import MixedIdsError
 from ultr.etl.ingest_config import JOINED, IngestConfig
 from ultr.etl.joins import Join, finish
 from ultr.etl.late import parse_late
@@ -283,6 +284,8 @@ class _Job(NamedTuple):
         except DataError as error:
             self.rules.widen(error, source=name)
             if self.config.on_bad_file == "fail":
+                if isinstance(error, MixedIdsError):
+                    raise error.within(name) from error
                 raise
             self.rules.leave_out(error, source=name)
             self.result.bad_files += 1

@@ -11,12 +11,17 @@ import pyarrow.compute as pc
 MOMENT = pl.Datetime("us", "UTC")
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_LEAST_MS = 10**11
+"""Of 1973: fewer are seconds, which would all be days of January 1970."""
+
 _ZONED = "%Y-%m-%dT%H:%M:%S%.f%#z"
 _NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
 def moments(text: pl.Series) -> pl.Series:
     """Read points of time; text without a zone is UTC, and what cannot be read is null.
+
+    Numbers are milliseconds, and null where they look like seconds.
 
     Example:
         >>> moments(pl.Series(["2026-01-02T03:04:05Z", "1767323045000"])).n_unique()
@@ -46,7 +51,8 @@ def _any_form(frame: pl.DataFrame) -> pl.Series:
     ]
     day = text.str.to_date(_NAIVE[2], strict=False).cast(pl.Datetime("us"))
     epoch = pl.col("t").str.strip_chars().cast(pl.Int64, strict=False)
-    # Beyond these the product would not fit; the range check makes them null.
-    epoch = pl.when(epoch.abs() < 1 << 48).then(epoch * 1000).cast(MOMENT)
+    # Beyond these the product would not fit; before them are seconds, of 1973 to 5138.
+    is_epoch = (epoch.abs() < 1 << 48) & (epoch.abs() >= _LEAST_MS)
+    epoch = pl.when(is_epoch).then(epoch * 1000).cast(MOMENT)
     forms = [zoned, *naive, day.dt.replace_time_zone("UTC"), epoch]
     return frame.select(pl.coalesce(forms)).to_series()

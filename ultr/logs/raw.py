@@ -42,10 +42,22 @@ _TAIL_BYTES = 256 << 10
 """Where the last lines of a piece are looked for first."""
 
 _BOM, _PARQUET = b"\xef\xbb\xbf", b"PAR1"
+_OTHER = {
+    **{b"BZh%d1AY&SY" % level: "bzip2" for level in range(1, 10)},
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""How files begin that would be read as lines of nonsense, and a part of a zip even as pages."""
+
 _NO_LINE = b"\xff"
 """Stands where a line was too long: no reader can take it for one, since it is not UTF-8."""
 
-_KEPT_BYTES = 1024
+_KEPT_BYTES, _MAGIC_BYTES = 1024, 16
 
 # The stub of isal says that its error is an instance.
 _ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
@@ -196,7 +208,7 @@ class _Lines:
             raise DataError(
                 "a log must not be empty",
                 got=f"{self.path} holds no line",
-                hint="check the export, or leave the file out",
+                hint="check the export, leave the file out, or say --on-bad-file skip",
             )
 
     def _block(self, whole: bytes, rest: bytes) -> Block:
@@ -331,18 +343,26 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
-    magic = raw.read(4)
+    magic = raw.read(_MAGIC_BYTES)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
         return cast(IO[bytes], igzip.IGzipFile(fileobj=raw))
-    if magic == b"\x28\xb5\x2f\xfd":
+    # A frame that is to be skipped may come first: pzstd writes such.
+    if magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and magic[0] >> 4 == 5):
         return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))
-    if magic == _PARQUET:
+    if magic[:4] == _PARQUET:
         raise DataError(
             "this format is read from text",
             got=f"{path} is a Parquet file",
             hint="Parquet goes through --format table",
         )
+    for begin, name in _OTHER.items():
+        if magic.startswith(begin):
+            raise DataError(
+                "a log is UTF-8 text, plain or of gzip or zstd",
+                got=f"{path} is {name}",
+                hint="convert it first, with unzip -p, bzip2 -dc, xz -dc or iconv -t utf-8",
+            )
     return raw
 
 

@@ -160,6 +160,12 @@ def _named(
     """
     wanted = {str(theirs): ours for ours, theirs in mapping.taken.items()}
     missing = {name for name in wanted if name not in head.columns}
+    if not head.height and set(head.columns) <= {LINE, SPAN, TEXT, WHY}:
+        raise DataError(
+            "a log must not be empty",
+            got=f"{path} has blank lines only",
+            hint="check the export, leave the file out, or say --on-bad-file skip",
+        )
     if any(wanted[name] in _EACH_ROW for name in missing):
         raise missing_columns(sorted(missing), head.columns, path)
     lacking = {name: pl.lit(None).alias(name) for name in wanted}

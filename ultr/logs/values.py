@@ -83,12 +83,18 @@ def named(
 
 
 def missing_columns(missing: Sequence[str], columns: Sequence[str], path: Path) -> DataError:
-    """That mapped columns are not there, and which are."""
+    """That mapped columns are not there, which are, and what the file may be instead."""
     known = [c for c in columns if c not in (LINE, SPAN, TEXT, WHY)]
+    hint = f"its columns are: {', '.join(known[:40])}; give a --mapping file"
+    if not known or known[0].lstrip()[:1] in ("[", "{"):
+        hint = "a table of JSON has one object on each line, which jq -c makes of others"
+    elif len(known) == 1 and any(d in known[0] for d in "\t;|"):
+        hint = f"its only column is {known[0]!r}: say the delimiter in a --mapping file, "
+        hint += "which ultr ingest --guess proposes"
     return DataError(
         "every mapped column must be in the file",
         got=f"{path} has no {', '.join(missing)}",
-        hint=f"its columns are: {', '.join(known[:40])}; give a --mapping file",
+        hint=hint,
     )
 
 
