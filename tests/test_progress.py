@@ -68,3 +68,29 @@ def test_a_pipe_that_broke_while_the_work_was_done_is_no_success(lake, capfd, mo
     with pytest.raises(BrokenPipeError):
         main(["lists", "--lake", str(lake)])
     assert capfd.readouterr().out == ""
+
+
+CONNECTIONS = {
+    "duckdb": "connection = duckdb.connect()",
+    "sql": "connection = ultr.sql.connect(ultr.open_lake(path))",
+    "etl": "connection = stack.enter_context(engine(path, memory_gib=1))",
+    "ubi": "connection = stack.enter_context(parser())",
+}
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_nothing_but_results_is_on_standard_output(lake, name):
+    """In a program that is given with -c DuckDB shows a bar there, of queries above two seconds."""
+    code = f"""
+import contextlib, pathlib, sys, duckdb, ultr, ultr.sql
+from ultr.etl.engine import engine
+from ultr.logs.ubi_rows import parser
+path = pathlib.Path(sys.argv[1])
+with contextlib.ExitStack() as stack:
+    {CONNECTIONS[name]}
+    print(connection.execute("select current_setting('enable_progress_bar')").fetchone()[0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(lake)], capture_output=True, check=True, text=True
+    )
+    assert done.stdout.strip() == ("True" if name == "duckdb" else "False")

@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--ubi-sessions", type=int, default=300_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--gzip-level", type=int, default=6)
-    parser.add_argument("--alone", action="store_true", help="ours only, once: its memory")
+    parser.add_argument("--alone", action="store_true", help="our ingest only, once: its memory")
     parser.add_argument("--note", default="", help="how the figures were taken")
     parser.add_argument("--folder", type=Path, help="scratch space; default: the system's")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/ingest.json")
@@ -252,6 +252,7 @@ def main() -> None:
                 repeats=min(2, chosen.repeats),
                 alone=chosen.alone,
             )
+        if chosen.yandex_sessions and not chosen.alone:
             out["ctr_by_position"] = run([sys.executable, "-c", CTR, folder / "lake"])
             out["lists"] = lists(folder / "lake")
     finally:

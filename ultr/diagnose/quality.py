@@ -103,6 +103,7 @@ def count_pages(lake: Lake, *, memory_gib: float) -> Pages:
         }
         connection = duckdb.connect(":memory:", config=settings)
         try:
+            connection.execute("set enable_progress_bar = false")
             return _count(connection, lake)
         except duckdb.OutOfMemoryException as error:
             raise DataError(

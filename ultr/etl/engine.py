@@ -44,6 +44,7 @@ def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnecti
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
+        connection.execute("set enable_progress_bar = false")  # ours is shown, on standard error
         connection.execute(MACROS)
         yield connection
     except duckdb.OutOfMemoryException as error:

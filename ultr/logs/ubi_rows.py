@@ -123,6 +123,7 @@ def parser() -> Iterator[duckdb.DuckDBPyConnection]:
         "produce_arrow_string_view": "true",
     }
     with duckdb.connect(":memory:", config=settings) as connection:
+        connection.execute("set enable_progress_bar = false")
         yield connection
 
 

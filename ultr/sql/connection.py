@@ -48,6 +48,8 @@ def connect(
     # A name in the SQL is a view, never a variable of the program.
     connection.execute("set python_enable_replacements = false")
     connection.execute("set timezone = 'UTC'")
+    # Under `python -c` DuckDB takes itself to be talked to, and writes on standard output.
+    connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = {literal(Path(tempfile.gettempdir()) / 'ultr-sql')}")
     read = create_views(connection, lake, runs=runs)
     if not allow_files:
