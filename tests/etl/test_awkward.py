@@ -84,7 +84,9 @@ def test_other_forms_are_called_by_their_names(tmp_path, form, name):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n", gzip.compress(b"")], ids=["none", "blank", "gzip of none"]
+)
 def test_nothing_is_no_log(tmp_path, form, data):
     (tmp_path / "log").write_bytes(data)
     with pytest.raises(DataError, match="must not be empty") as error:
