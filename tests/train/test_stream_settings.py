@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +15,6 @@ import pytest
 
 import ultr
 from tests.train.outcome import outcome
-from tests.train.test_resume import Killed
 from tests.train.test_stream import BUCKETS, EXAMINATION, content, write_lake
 from ultr.data import load_lists
 from ultr.errors import DataError, StoppedError
@@ -56,21 +56,6 @@ def streamed(lake, config, *, limit=None):
     return split_lists(data, config.ranker_spec())
 
 
-def outcomes(lake, root, **settings):
-    """Summary and run of the same training, in memory and from disk."""
-    limit = settings.pop("limit", limit_of(lake))
-    found = []
-    for name, memory_limit in (("memory", 1 << 30), ("streamed", limit)):
-        config = TrainConfig(memory_limit=memory_limit, **settings)
-        summary = train_lake(lake=lake, run=root / name, config=config)
-        found.append((summary, ultr.open_run(root / name)))
-    return found
-
-
-def curves(found):
-    return [run.propensities["propensity"].to_numpy() for _, run in found]
-
-
 @pytest.mark.parametrize(
     "settings", [{"list_size": 2}, {"ranker": "table"}, {"ranker": "table", "list_size": 3}]
 )
@@ -87,39 +72,9 @@ def test_the_lists_are_those_of_lists_in_memory(lake, settings):
         np.testing.assert_allclose(*(content(s, 1) for s in sources), rtol=1e-5)
 
 
-def test_short_lists_give_the_same_curve(lake, tmp_path):
-    found = outcomes(
-        lake, tmp_path, ranker="linear", ranker_rate=0.03, documents_per_batch=64, evaluations=8,
-        list_size=3,
-    )  # fmt: skip
-    assert found[0][0]["sessions"] == found[1][0]["sessions"]
-    one, other = curves(found)
-    assert len(one) == 3
-    np.testing.assert_allclose(one, other, atol=0.03)
-
-
-class TestTable:
-    @pytest.mark.parametrize("list_size", [None, 2])
-    def test_its_scores_are_those_of_lists_in_memory(self, lake, tmp_path, list_size):
-        found = outcomes(
-            lake, tmp_path, ranker="table", documents_per_batch=64, evaluations=12,
-            list_size=list_size, limit=limit_of(lake) + TABLE_BYTES,
-        )  # fmt: skip
-        tables = [pq.read_table(run.root / "documents.parquet") for _, run in found]
-        assert tables[0].equals(tables[1])
-        query, document = (tables[0][name].to_numpy() for name in ("query_id", "doc_id"))
-        number = np.unique(query, return_inverse=True)[1]
-        scores = [run.score_candidates(query, document, None) for _, run in found]
-        # Clicks say nothing of the level of a query.
-        within = [s - (np.bincount(number, s) / np.bincount(number))[number] for s in scores]
-        assert np.corrcoef(within)[0, 1] > 0.9  # as much as with another order of the queries
-        nll = [summary["click_nll_listwise"] for summary, _ in found]
-        assert nll[0] == pytest.approx(nll[1], abs=2e-3)
-        np.testing.assert_allclose(*curves(found), atol=0.03)
-
-    def test_its_scores_are_part_of_the_limit(self, lake):
-        with pytest.raises(DataError, match="scores of a table ranker"):
-            streamed(lake, TrainConfig(ranker="table"), limit=20_000)
+def test_the_scores_of_a_table_ranker_are_part_of_the_limit(lake):
+    with pytest.raises(DataError, match="scores of a table ranker"):
+        streamed(lake, TrainConfig(ranker="table"), limit=20_000)
 
 
 class TestDrawn:
@@ -167,19 +122,6 @@ class TestDrawn:
         for one, other in zip(whole[1:], rest, strict=True):
             assert jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
-    def test_the_preset_of_the_paper_trains_to_the_same_run(self, lake, tmp_path):
-        found = outcomes(
-            lake, tmp_path,
-            **with_preset({
-                "preset": "sigir2018", "hidden": (8,), "evaluations": 2, "evaluation_steps": 40,
-                "sessions_per_batch": 16,
-            }),
-        )  # fmt: skip
-        assert found[0][0]["sessions"] == found[1][0]["sessions"] == 40 * 16
-        np.testing.assert_allclose(*curves(found), rtol=1e-5)
-        features = load_lists(lake).features
-        np.testing.assert_allclose(*(run.score(features) for _, run in found), atol=1e-4)
-
 
 class TestUpe:
     SETTINGS = {  # noqa: RUF012
@@ -216,13 +158,6 @@ class TestUpe:
         shown = some.doc_id[some.document[some.where]].tolist()
         assert [level[d] for d in shown] == some.context[some.where][:, -1].tolist()
 
-    def test_its_curve_is_that_of_lists_in_memory(self, lake, tmp_path):
-        found = outcomes(lake, tmp_path, evaluations=8, **self.SETTINGS)
-        np.testing.assert_allclose(*curves(found), atol=0.06)
-        features = load_lists(lake).features
-        scores = [run.score(features) for _, run in found]
-        assert np.corrcoef(scores)[0, 1] > 0.95
-
 
 def batches(segment):
     plans = [jax.tree.map(lambda a, i=i: a[i], segment.plan) for i in range(len(segment.query))]
@@ -256,22 +191,39 @@ class TestIdentification:
             assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"hidden": (4,), "weight_decay": 1.0},
-        {"ranker": "table", "list_size": 3},
-        {"ranker": "linear", "sessions_per_batch": 16, "evaluation_steps": 8, "list_size": 3},
-        {"method": "upe", "ranker": "linear"},
-    ],
-    ids=["dla", "table", "drawn", "upe"],
-)
-def test_stopped_within_an_epoch_it_ends_as_if_it_was_not(lake, tmp_path, monkeypatch, settings):
-    limit = limit_of(lake) + TABLE_BYTES * ("table" in settings.values())
-    config = TrainConfig(
-        documents_per_batch=64, evaluations=2, memory_limit=limit, checkpoint_seconds=1e9,
-        **settings,
-    )  # fmt: skip
+CASES = {
+    "dla": {"hidden": (4,), "weight_decay": 1.0},
+    "table": {"ranker": "table", "list_size": 3},
+    "drawn": {
+        "preset": "sigir2018", "hidden": (8,), "evaluation_steps": 20, "sessions_per_batch": 16,
+    },
+    "upe": {"method": "upe", "ranker": "linear", "ranker_rate": 0.05},
+}  # fmt: skip
+
+
+class Streamed(NamedTuple):
+    """A run on the lake, bucket by bucket, and the segments that it passed over."""
+
+    name: str
+    config: TrainConfig
+    root: Path
+    segments: int
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, lake, tmp_path_factory):
+    settings = with_preset(CASES[request.param]) | {"documents_per_batch": 64, "evaluations": 3}
+    limit = limit_of(lake) + TABLE_BYTES * (request.param == "table")
+    config = TrainConfig(memory_limit=limit, checkpoint_seconds=1e9, **settings)
+    root = tmp_path_factory.mktemp(request.param) / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        passed = counted(patch)
+        train_lake(lake=lake, run=root, config=config)
+    return Streamed(request.param, config, root, len(passed))
+
+
+def counted(patch, stops=()):
+    """Segments that are passed over from now on; at some of them, someone asks to stop."""
     passed, plain = [], ultr.train.loop.run_epoch
 
     def run_epoch(*arguments):
@@ -280,48 +232,67 @@ def test_stopped_within_an_epoch_it_ends_as_if_it_was_not(lake, tmp_path, monkey
             os.kill(os.getpid(), signal.SIGTERM)
         return plain(*arguments)
 
-    monkeypatch.setattr("ultr.train.loop.run_epoch", run_epoch)
-    stops: set[int] = set()
-    train_lake(lake=lake, run=tmp_path / "plain", config=config)
-    stops, total = {2, len(passed) // 2, len(passed) - 1}, len(passed)
-    passed.clear()
+    patch.setattr("ultr.train.loop.run_epoch", run_epoch)
+    return passed
+
+
+def test_stopped_within_an_epoch_it_ends_as_if_it_was_not(case, lake, tmp_path, monkeypatch):
+    stops = {case.segments // 3, case.segments - 1}
+    passed = counted(monkeypatch, stops)
     for _ in stops:
         with pytest.raises(StoppedError):
-            train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
-    train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
-    assert len(passed) == total  # no segment was passed over twice
-    assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
+            train_lake(lake=lake, run=tmp_path / "run", config=case.config, resume=True)
+    train_lake(lake=lake, run=tmp_path / "run", config=case.config, resume=True)
+    assert len(passed) == case.segments  # none was passed over twice
+    assert outcome(tmp_path / "run") == outcome(case.root)
+
+
+def test_the_run_is_that_of_lists_in_memory(case, lake, tmp_path):
+    """To the last digits where sessions are drawn; else up to the order of the queries."""
+    train_lake(lake=lake, run=tmp_path / "run", config=replace(case.config, memory_limit=1 << 30))
+    both = [ultr.open_run(root) for root in (tmp_path / "run", case.root)]
+    is_drawn = case.name == "drawn"
+    assert both[0].summary["sessions"] == both[1].summary["sessions"]
+    curves = [run.propensities["propensity"].to_numpy() for run in both]
+    np.testing.assert_allclose(*curves, atol=1e-5 if is_drawn else 0.05)
+    nll = [run.summary["click_nll_listwise"] for run in both]
+    assert nll[0] == pytest.approx(nll[1], abs=1e-5 if is_drawn else 0.03)
+    if case.name == "table":
+        tables = [pq.read_table(run.root / "documents.parquet") for run in both]
+        assert tables[0].equals(tables[1])
+        query, document = (tables[0][name].to_numpy() for name in ("query_id", "doc_id"))
+        scores = [run.score_candidates(query, document, None) for run in both]
+    else:
+        scores = [run.score(load_lists(lake).features) for run in both]
+    assert np.corrcoef(scores)[0, 1] > 0.9
 
 
 class TestAnotherMachine:
     """The limit is half of the memory by default: a training may be taken up again with another."""
 
-    CONFIG = TrainConfig(ranker="linear", documents_per_batch=64, evaluations=3)
+    CONFIG = TrainConfig(
+        ranker="linear", documents_per_batch=64, evaluations=2, checkpoint_seconds=1e9
+    )
 
     def begun(self, lake, root, monkeypatch):
-        def die(_):
-            raise Killed
-
-        config = replace(self.CONFIG, checkpoint_seconds=0.0)
         self.memory(monkeypatch, limit_of(lake, groups=2))
-        with pytest.raises(Killed):
-            train_lake(lake=lake, run=root, config=config, on_epoch=die)
-        return config
+        with monkeypatch.context() as patch:
+            counted(patch, stops={4})
+            with pytest.raises(StoppedError):
+                train_lake(lake=lake, run=root, config=self.CONFIG)
 
     def memory(self, monkeypatch, limit):
         monkeypatch.setattr("ultr.train.lake_lists.memory_bytes", lambda: 2 * limit)
 
     def test_with_more_memory_it_ends_the_same(self, lake, tmp_path, monkeypatch):
-        config = self.begun(lake, tmp_path / "run", monkeypatch)
-        train_lake(lake=lake, run=tmp_path / "plain", config=config)
-        for limit in (limit_of(lake, groups=3), 1 << 30):  # would read others, or all in memory
-            shutil.copytree(tmp_path / "run", tmp_path / str(limit))
-            self.memory(monkeypatch, limit)
-            train_lake(lake=lake, run=tmp_path / str(limit), config=config, resume=True)
-            assert outcome(tmp_path / str(limit)) == outcome(tmp_path / "plain")
+        self.begun(lake, tmp_path / "run", monkeypatch)
+        train_lake(lake=lake, run=tmp_path / "plain", config=self.CONFIG)
+        self.memory(monkeypatch, 1 << 30)  # enough for all lists
+        train_lake(lake=lake, run=tmp_path / "run", config=self.CONFIG, resume=True)
+        assert outcome(tmp_path / "run") == outcome(tmp_path / "plain")
 
     def test_with_less_memory_it_is_refused(self, lake, tmp_path, monkeypatch):
-        config = self.begun(lake, tmp_path / "run", monkeypatch)
+        self.begun(lake, tmp_path / "run", monkeypatch)
         self.memory(monkeypatch, limit_of(lake, groups=1))
         with pytest.raises(DataError, match="2 together, as the run was begun"):
-            train_lake(lake=lake, run=tmp_path / "run", config=config, resume=True)
+            train_lake(lake=lake, run=tmp_path / "run", config=self.CONFIG, resume=True)
