@@ -10,6 +10,7 @@ import duckdb
 
 from ultr.errors import DataError
 from ultr.lake import Lake
+from ultr.logs.quiet import without_bar
 from ultr.schema import SESSIONS
 from ultr.sql.tables import table_select
 
@@ -103,7 +104,7 @@ def count_pages(lake: Lake, *, memory_gib: float) -> Pages:
         }
         connection = duckdb.connect(":memory:", config=settings)
         try:
-            connection.execute("set enable_progress_bar = false")
+            without_bar(connection)
             return _count(connection, lake)
         except duckdb.OutOfMemoryException as error:
             raise DataError(

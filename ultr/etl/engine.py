@@ -12,6 +12,7 @@ import duckdb
 from ultr.commit import Commit
 from ultr.errors import DataError
 from ultr.etl.split import MACROS
+from ultr.logs.quiet import without_bar
 from ultr.schema import TABLES
 
 TEMPORARY = ".spill"
@@ -44,7 +45,7 @@ def engine(lake: Path, *, memory_gib: float) -> Iterator[duckdb.DuckDBPyConnecti
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        connection.execute("set enable_progress_bar = false")  # ours is shown, on standard error
+        without_bar(connection)  # ours is shown, on standard error
         connection.execute(MACROS)
         yield connection
     except duckdb.OutOfMemoryException as error:

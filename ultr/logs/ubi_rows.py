@@ -18,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from ultr.logs.letters import places
+from ultr.logs.quiet import without_bar
 from ultr.logs.raw import Block, is_utf8, lines_of
 
 TEXTS = ("action_name", "timestamp", "query_id", "session_id", "client_id", "user_id",
@@ -123,7 +124,7 @@ def parser() -> Iterator[duckdb.DuckDBPyConnection]:
         "produce_arrow_string_view": "true",
     }
     with duckdb.connect(":memory:", config=settings) as connection:
-        connection.execute("set enable_progress_bar = false")
+        without_bar(connection)
         yield connection
 
 

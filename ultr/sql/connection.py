@@ -16,6 +16,7 @@ import duckdb
 
 from ultr.errors import DataError, UltrError, UsageError
 from ultr.lake import Lake
+from ultr.logs.quiet import without_bar
 from ultr.schema import TABLES
 from ultr.sql.named import views
 from ultr.sql.runs import RUN_QUERIES, find_runs, per_query_files, read_runs
@@ -48,8 +49,7 @@ def connect(
     # A name in the SQL is a view, never a variable of the program.
     connection.execute("set python_enable_replacements = false")
     connection.execute("set timezone = 'UTC'")
-    # Under `python -c` DuckDB takes itself to be talked to, and writes on standard output.
-    connection.execute("set enable_progress_bar = false")
+    without_bar(connection)
     connection.execute(f"set temp_directory = {literal(Path(tempfile.gettempdir()) / 'ultr-sql')}")
     read = create_views(connection, lake, runs=runs)
     if not allow_files:
