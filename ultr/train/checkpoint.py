@@ -8,7 +8,6 @@ of both. The second newest is for the day on which the newest is damaged.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ultr.errors import DataError
+from ultr.manifest import fsync
 from ultr.train.arrays import load_arrays, named, save_arrays
 from ultr.train.seal import broken_files, write_seal
 
@@ -61,10 +61,10 @@ class Checkpoints:
         save_arrays(new / "kept" / "arrays", named(arrays))
         _write(new / "kept" / "notes.json", notes)
         write_seal(new / _SEAL, _KEPT)
-        sync(new / _SEAL)
-        sync(new)
+        fsync(new / _SEAL)
+        fsync(new)
         new.rename(self.folder / f"{number:06d}")
-        sync(self.folder)
+        fsync(self.folder)
         self.prune(keep=2)
 
     def prune(self, *, keep: int) -> None:
@@ -139,15 +139,6 @@ def _like(leaf: Any, value: np.ndarray[Any, Any]) -> Any:
     return jax.device_put(jnp.array(value, leaf.dtype, copy=True), leaf.sharding)
 
 
-def sync(path: Path) -> None:
-    """Make a file's or folder's content survive the machine."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    sync(path)
+    fsync(path)
