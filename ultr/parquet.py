@@ -29,6 +29,24 @@ def open_parquet(path: Path, *, dictionary: Sequence[str] = ()) -> pq.ParquetFil
     return pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(dictionary) or None)
 
 
+def iter_batches(
+    file: pq.ParquetFile, rows: int, *, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """All rows of an open file, at most so many at a time.
+
+    pyarrow ends without an error where the pages of damaged columns run out early.
+
+    Raises:
+        pyarrow.ArrowException: the file is damaged, or has fewer rows than it says.
+    """
+    names, found = None if columns is None else list(columns), 0
+    for batch in file.iter_batches(rows, columns=names):
+        found += batch.num_rows
+        yield batch
+    if found != file.metadata.num_rows:
+        raise pa.ArrowInvalid(f"{found:,} of {file.metadata.num_rows:,} rows can be read")
+
+
 @contextlib.contextmanager
 def readable_parquet(path: Path) -> Iterator[None]:
     """Around reading one Parquet file of a lake.

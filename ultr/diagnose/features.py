@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ultr.lake import Lake
-from ultr.parquet import open_parquet, readable_parquet
+from ultr.parquet import iter_batches, open_parquet, readable_parquet
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -68,7 +68,7 @@ def _candidates(lake: Lake, path: str, *, rows: int) -> pl.DataFrame | None:
     parts: list[pl.DataFrame] = []
     columns = ["query_id", "doc_id", "features"]
     with readable_parquet(lake.root / path):
-        for batch in open_parquet(lake.root / path).iter_batches(_BATCH_ROWS, columns=columns):
+        for batch in iter_batches(open_parquet(lake.root / path), _BATCH_ROWS, columns=columns):
             frame = pl.DataFrame(pa.table(batch)).filter(pl.col("features").is_not_null())
             parts.append(frame.unique(columns[:2], keep="first", maintain_order=True))
             if sum(map(len, parts)) >= rows:

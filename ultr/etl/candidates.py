@@ -23,7 +23,7 @@ from ultr.commit import Commit
 from ultr.etl.feature_groups import FILE, Layout, read_layout
 from ultr.etl.numbering import Known, Numbered, Pairs
 from ultr.etl.split import query_split
-from ultr.parquet import open_parquet, readable_parquet
+from ultr.parquet import iter_batches, open_parquet, readable_parquet
 from ultr.transform import Transform, fit_transform
 
 REPEATS = "repeats"
@@ -264,7 +264,7 @@ def training_blocks(paths: list[Path], layout: Layout) -> Iterator[NDArray[np.fl
     columns = ["query_id", "period", "features"]
     for path in paths:
         with readable_parquet(path), open_parquet(path) as file:
-            for batch in file.iter_batches(_CHUNK, columns=columns):
+            for batch in iter_batches(file, _CHUNK, columns=columns):
                 is_fitted = pa.array(query_split(batch["query_id"].to_numpy()) == 0)
                 if layout.is_timed:
                     is_fitted = pc.and_(is_fitted, batch["period"].is_valid())

@@ -16,7 +16,7 @@ from ultr.etl.annotations import forget, match, read_annotations
 from ultr.etl.keyed import open_keyed, pair_ids, readable, text_keys
 from ultr.lake import open_lake
 from ultr.letor import MAX_GRADE, Letor, read_letor, read_ultra
-from ultr.parquet import open_parquet, readable_parquet
+from ultr.parquet import iter_batches, open_parquet, readable_parquet
 from ultr.staleness import is_stale
 
 Format = Literal["table", "letor", "qrels", "baidu", "ultra"]
@@ -204,7 +204,7 @@ def _in_log(change: Commit, judged: pl.Series) -> int:
     is_there = pl.repeat(value=False, n=len(judged), eager=True)
     for path in paths:
         with readable_parquet(path), open_parquet(path) as file:
-            for batch in file.iter_batches(1 << 20, columns=["query_id"]):
+            for batch in iter_batches(file, 1 << 20, columns=["query_id"]):
                 shown = pl.Series(pl.from_arrow(batch["query_id"])).unique()
                 is_there |= judged.is_in(shown.implode())
     return int(is_there.sum())

@@ -17,7 +17,7 @@ from ultr.errors import DataError
 from ultr.etl.ids import lake_rule, to_id
 from ultr.letor import read_ultra
 from ultr.letor.ultra import is_ultra
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 
 KEY_COLUMNS = ("query_id", "doc_id", "query", "region", "url")
 """Columns that may make up a pair's keys; every other column is data."""
@@ -55,7 +55,7 @@ class KeyedFile:
         with readable(self.path):
             if _kind(self.path) == ".parquet":
                 with open_parquet(self.path) as file:
-                    for batch in file.iter_batches(_BLOCK):
+                    for batch in iter_batches(file, _BLOCK):
                         yield pl.DataFrame(pl.from_arrow(batch))
             else:
                 frame = _read_text(self.path)

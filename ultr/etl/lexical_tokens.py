@@ -13,7 +13,7 @@ import polars_hash as plh
 from numpy.typing import NDArray
 
 from ultr.commit import Commit
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 
 Longs = NDArray[np.int64]
 Terms = NDArray[np.uint64]
@@ -84,7 +84,7 @@ def text_blocks(change: Commit, table: str, columns: tuple[str, ...]) -> Iterato
 
 def _file_blocks(path: Path, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
     with open_parquet(path) as file:
-        for batch in file.iter_batches(BLOCK_ROWS, columns=list(columns)):
+        for batch in iter_batches(file, BLOCK_ROWS, columns=columns):
             frame = pl.DataFrame(pl.from_arrow(batch))
             kept = frame.filter(pl.any_horizontal(pl.col(columns[1:]).is_not_null()))
             size = int(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ultr.commit import Commit
 from ultr.manifest import File
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 from ultr.schema import TABLES
 
 KEYED = {"queries": "query_id", "documents": "doc_id"}
@@ -55,7 +55,7 @@ def merge(change: Commit, table: str, files: Sequence[File]) -> None:
 def _rows_of(change: Commit, files: Iterable[File]) -> Iterable[pa.RecordBatch]:
     for file in files:
         with open_parquet(change.root / file.path) as opened:
-            yield from opened.iter_batches(_BATCH_ROWS)
+            yield from iter_batches(opened, _BATCH_ROWS)
 
 
 def one_row_per_id(connection: duckdb.DuckDBPyConnection, change: Commit, table: str) -> None:

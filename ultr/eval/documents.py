@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ultr.errors import DataError
 from ultr.lake import Lake
 from ultr.letor import read_letor_files
-from ultr.parquet import open_parquet, readable_parquet
+from ultr.parquet import iter_batches, open_parquet, readable_parquet
 from ultr.split import SPLITS, query_split
 
 Longs = NDArray[np.int64]
@@ -166,7 +166,7 @@ def candidate_tables(
         for file in (f for f in files if f.matches(bucket=bucket)):
             path = lake.root / file.path
             with readable_parquet(path), open_parquet(path) as opened:
-                parts += [_only(b, queries) for b in opened.iter_batches(columns=columns)]
+                parts += [_only(b, queries) for b in iter_batches(opened, 1 << 16, columns=columns)]
         table = pa.Table.from_batches(parts) if parts else None
         if table is not None and table.num_rows:
             yield table

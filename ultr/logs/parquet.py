@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ultr.errors import DataError
 from ultr.logs.rows import LINE, SPAN, TEXT, WHY, Rows
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 
 BLOCK_ROWS = 1 << 17
 
@@ -53,7 +53,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[Rows]:
                 "a log must not be empty", got=f"{path} has no row", hint="check the export"
             )
         wanted = [c for c in columns if c in file.schema_arrow.names]
-        for batch in file.iter_batches(BLOCK_ROWS, columns=wanted):
+        for batch in iter_batches(file, BLOCK_ROWS, columns=wanted):
             number = pl.int_range(first, first + batch.num_rows, dtype=pl.Int64, eager=True)
             frame = pl.DataFrame(pa.Table.from_batches([batch])).with_columns(
                 number.alias(LINE),

@@ -16,7 +16,7 @@ from ultr.errors import DataError
 from ultr.logs.mapping import Name
 from ultr.logs.raw import head, is_parquet
 from ultr.logs.values import iso_times, parse_lists
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 
 SAMPLE_BYTES = 2 << 20
 SAMPLE_ROWS = 20_000
@@ -114,7 +114,7 @@ def sample_of(path: Path) -> Sample:
     """
     if is_parquet(path):
         with open_parquet(path) as file:
-            batch = next(file.iter_batches(SAMPLE_ROWS), None)
+            batch = next(iter_batches(file, SAMPLE_ROWS), None)
         if batch is None:
             raise _no_table(path, "no row")
         frame = pl.DataFrame(pl.from_arrow(batch))

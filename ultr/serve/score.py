@@ -17,7 +17,7 @@ from ultr.errors import DataError, UsageError
 from ultr.eval.documents import candidate_tables, feature_matrix, lake_features
 from ultr.eval.run import Known, RunLike, check_names, run_files
 from ultr.lake import Lake, open_lake
-from ultr.parquet import open_parquet
+from ultr.parquet import iter_batches, open_parquet
 from ultr.progress import progress
 from ultr.results import check_table_target, table_writer
 from ultr.serve.feature_rows import FeatureRows
@@ -142,7 +142,7 @@ def feature_batches(file: pq.ParquetFile, *, run: RunLike, path: Path) -> Iterat
         path: its name, for messages.
 
     Raises:
-        DataError: columns are missing, an id is null, or there is no row.
+        DataError: a damaged file, columns are missing, an id is null, or there is no row.
     """
     names = file.schema_arrow.names
     values = ["features"] if "features" in names else list(getattr(run.transform, "names", ()))
@@ -152,7 +152,7 @@ def feature_batches(file: pq.ParquetFile, *, run: RunLike, path: Path) -> Iterat
     if not file.metadata.num_rows:
         raise _wrong_file(path, "no rows")
     rest: pa.Table | None = None
-    for batch in file.iter_batches(_BATCH, columns=[*_IDS, *values]):
+    for batch in _batches(file, [*_IDS, *values], path):
         table = pa.Table.from_batches([batch])
         if any(table[c].null_count for c in _IDS):
             raise _wrong_file(path, "a query_id or doc_id that is null")
@@ -166,6 +166,13 @@ def feature_batches(file: pq.ParquetFile, *, run: RunLike, path: Path) -> Iterat
             yield table.slice(0, whole)
     if rest is not None:
         yield rest
+
+
+def _batches(file: pq.ParquetFile, columns: list[str], path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from iter_batches(file, _BATCH, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise _wrong_file(path, str(error)) from error
 
 
 def _values(table: pa.Table, *, run: RunLike, path: Path) -> NDArray[np.float32]:
