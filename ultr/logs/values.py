@@ -182,10 +182,12 @@ def _parse_list(
             continue
         try:
             value = parse(text or "")
+            if not isinstance(value, list | tuple):
+                continue
+            items = [as_text(v) for v in value]  # TypeError: bytes, sets and such of Python
             if text and "\\" in text:
-                "".join(map(str, value)).encode()  # half a surrogate pair is no text
+                "".join(t for t in items if t).encode()  # half a surrogate pair is no text
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
-        if isinstance(value, list | tuple):
-            return [as_text(v) for v in value]
+        return items
     return None
