@@ -118,6 +118,8 @@ def test_documents_of_a_period_share_a_row_and_no_others(lake):
     merged = data.one_row_per_pair()
     assert len(np.unique(merged.doc_row)) == len({k[:2] for k in timed})
     assert merged.doc_row.max() == len({k[:2] for k in timed}) - 1
+    apart = load_lists(lake, by_pattern=True)
+    assert apart.one_row_per_pair(merge=False).n_lists == apart.n_lists > merged.n_lists
 
 
 @pytest.mark.parametrize("ranker", ["linear", "table"])

@@ -122,6 +122,25 @@ class TestDrawn:
         for one, other in zip(whole[1:], rest, strict=True):
             assert jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
+    @pytest.mark.parametrize("bias", [None, ()])
+    @pytest.mark.parametrize("is_streamed", [False, True])
+    def test_a_session_has_the_clicks_of_one(self, lake, bias, is_streamed, tmp_path,
+                                             monkeypatch):  # fmt: skip
+        """Not a share of the clicks of all sessions that saw the same page."""
+        clicks, plain = [], ultr.train.loop.run_epoch
+
+        def run_epoch(model, state, arrays, plan):
+            plans = [jax.tree.map(lambda a, i=i: a[i], plan) for i in range(len(plan.list))]
+            clicks.extend(np.unique(gather(arrays, one).clicks) for one in plans)
+            return plain(model, state, arrays, plan)
+
+        monkeypatch.setattr("ultr.train.loop.run_epoch", run_epoch)
+        settings = self.SETTINGS | {"bias": bias, "evaluations": 1}
+        limit = limit_of(lake) + TABLE_BYTES if is_streamed else 1 << 30
+        config = TrainConfig(memory_limit=limit, **settings)
+        train_lake(lake=lake, run=tmp_path / "run", config=config)
+        assert set(np.unique(np.concatenate(clicks))) == {0.0, 1.0}
+
 
 class TestUpe:
     SETTINGS = {  # noqa: RUF012

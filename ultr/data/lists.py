@@ -230,10 +230,13 @@ class Lists:
         cut = replace(self, **{name: values[:, columns] for name, values in masked.items()})  # type: ignore[arg-type]
         return cut.select(np.asarray(where.any(axis=1)))
 
-    def one_row_per_pair(self) -> Lists:
+    def one_row_per_pair(self, *, merge: bool = True) -> Lists:
         """The same with each (query, document) once, where features depend on the period.
 
         For rankers that do not read features: what a pair was like in a period is lost.
+
+        Args:
+            merge: sum over lists that have become equal, and over click patterns; else all stay.
         """
         group, first = group_rows(np.column_stack([self.doc_query, self.doc_id]))
         if len(first) == self.n_documents:
@@ -250,7 +253,7 @@ class Lists:
             by_query=None if self.by_query is None else self.by_query[first],
             document=np.where(self.where, group[self.document], 0).astype(np.int32),
         )
-        return merged.merge_clicks()
+        return merged.merge_clicks() if merge else merged
 
     def with_bias(self, names: Sequence[str] | None, *, merge: bool = True) -> Lists:
         """The lists with some of their bias columns; those that differ in none become one.

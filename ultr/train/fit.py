@@ -95,11 +95,12 @@ def fit(
         earlier.check_settings(chosen.to_json())
         data = earlier.adopt(data)
     spec = chosen.ranker_spec()
-    data = data.with_bias(chosen.bias)
+    is_drawn = chosen.sessions_per_batch is not None
+    # A drawn session shows the clicks of one session, not the mean of all that saw its page.
+    data = data.with_bias(chosen.bias, merge=not is_drawn)
     if earlier is not None:
         data = earlier.adopt_bias(data)
     data, pairs = _as_trained(data, chosen)
-    is_drawn = chosen.sessions_per_batch is not None
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
     identified = identify(data, by=selected_by, by_features=spec.reads == "features")
@@ -178,7 +179,7 @@ def _as_trained(
         return data, None if data.rows is None else data.rows.pairs
     pairs = None
     if config.ranker_spec().reads == "row":
-        data = data.one_row_per_pair()
+        data = data.one_row_per_pair(merge=config.sessions_per_batch is None)
         pairs = pairs_of(data)
     return data if config.list_size is None else data.top(config.list_size), pairs
 

@@ -110,10 +110,13 @@ class LakeLists:
         """The same lists, read otherwise."""
         return LakeLists(self._lake, limit=self._limit, reading=reading, group=self._group)
 
-    def with_bias(self, names: Sequence[str] | None) -> LakeLists:
+    def with_bias(self, names: Sequence[str] | None, *, merge: bool = True) -> LakeLists:
         """The lists with some of their bias columns; all where `names` is None.
 
-        Lists that differ in no other become one, with their clicks summed.
+        Args:
+            names: which columns.
+            merge: lists that differ in no other become one, with their clicks summed, whatever the
+                click patterns; else all stay as they are.
 
         Raises:
             DataError: a column that the lists do not have.
@@ -121,7 +124,8 @@ class LakeLists:
         if names is None:
             return self
         bias = choose_columns(self.bias, names)
-        return self.read_as(replace(self.reading, bias=bias, by_pattern=False))
+        by_pattern = self.reading.by_pattern and not merge
+        return self.read_as(replace(self.reading, bias=bias, by_pattern=by_pattern))
 
     def trained_by(self, config: TrainConfig) -> LakeLists:
         """The lists as a training reads them: how long, by pair or not, sessions apart or not."""

@@ -63,7 +63,7 @@ class Reading:
             data = dataclasses.replace(data, context=codes, bias=self.bias)
             data = data if self.by_pattern else data.merge_clicks()
         data = dataclasses.replace(data, transform=self.transform if with_features else None)
-        data = data.one_row_per_pair() if self.by_pair else data
+        data = data.one_row_per_pair(merge=not self.by_pattern) if self.by_pair else data
         return data if self.list_size is None else data.top(self.list_size)
 
 
