@@ -11,7 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ultr.etl.judgments import read_grades
-from ultr.etl.keyed import open_keyed, text_keys
+from ultr.etl.keyed import open_keyed, pair_ids, text_keys
 from ultr.letor import read_letor
 
 
@@ -36,11 +36,13 @@ class Keyed(NamedTuple):
 
 
 def _grades(name: str, path: Path) -> int:
-    """Rows of a file of judgments, all of which have a query, a document and a whole grade."""
+    """Rows of a file of judgments, all of which have a whole grade and, in a lake, two ids."""
     rows, grades = read_grades(path, format=name)
     assert grades.is_between(0, 30).all()
     if name != "baidu":  # known by their text, which may be empty
-        assert sum(rows.select("query_id", "doc_id").null_count().row(0)) == 0
+        keys = rows.select("query_id", "doc_id")
+        pairs = pair_ids(keys, {"query": "xxh3", "doc": "xxh3"}, path=path)
+        assert sum(pairs.null_count().row(0)) == 0
     return len(grades)
 
 
