@@ -20,10 +20,12 @@ class Terminal(io.StringIO):
 
 
 def test_a_job_log_gets_a_line_for_each_evaluation(capsys):
-    with training_display(quiet=False) as show:
-        show(LINE)
-        show(LINE | {"epoch": 8})
-    lines = capsys.readouterr().err.splitlines()
+    with training_display(quiet=False) as display:
+        display.stage("reading lists")
+        display.epoch(LINE)
+        display.epoch(LINE | {"epoch": 8})
+    stage, *lines = capsys.readouterr().err.splitlines()
+    assert stage == "reading lists …"
     assert [line.split("epoch")[1].split()[0] for line in lines] == ["4", "8"]
     assert lines[0].startswith("joint, mlp, decay 1: epoch")
     assert "5,000,000 sessions/s" in lines[0]
@@ -33,10 +35,12 @@ def test_a_terminal_gets_a_row_for_each_training(monkeypatch):
     terminal = Terminal()
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys, "stderr", terminal)
-    with training_display(quiet=False) as show:
-        show(LINE)
-        show(LINE | {"epoch": 8, "click_nll_listwise": 1.75})
-        show(LINE | {"phase": "refit"})
+    with training_display(quiet=False) as display:
+        display.stage("reading lists")
+        assert "reading lists" in terminal.getvalue()
+        display.epoch(LINE)
+        display.epoch(LINE | {"epoch": 8, "click_nll_listwise": 1.75})
+        display.epoch(LINE | {"phase": "refit"})
     last = terminal.getvalue().rpartition("training ")[2]
     assert "1.75000" in last
     assert last.count("1.50000") == 3  # the best of the first; the only one of the second, twice
@@ -44,6 +48,7 @@ def test_a_terminal_gets_a_row_for_each_training(monkeypatch):
 
 
 def test_quiet_shows_nothing(capsys):
-    with training_display(quiet=True) as show:
-        show(LINE)
+    with training_display(quiet=True) as display:
+        display.stage("reading lists")
+        display.epoch(LINE)
     assert capsys.readouterr().err == ""

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+import sys
 from dataclasses import replace
 
 import jax
@@ -19,7 +20,7 @@ import ultr
 from ultr.errors import DataError, UsageError
 from ultr.eval.held_out import click_metrics
 from ultr.eval.propensity import propensity_rmse
-from ultr.train import TrainConfig
+from ultr.train import Identification, TrainConfig
 from ultr.train.device import on_device
 from ultr.train.phases import effective_clicks
 from ultr.train.start import start
@@ -138,6 +139,21 @@ def test_the_ranker_is_corrected_as_far_as_the_clicks_bear_it(log, tmp_path):
         - run.summary["strength"] * (found - found[0])[lists.position[:, :1] - 1], atol=1e-5,
     )  # fmt: skip
     assert np.ptp(none.list_logits(lists)[1]) == 0
+
+
+@pytest.mark.parametrize("state", ["swaps", "features only"])
+def test_many_clicks_and_swaps_correct_in_full(planted, tmp_path, monkeypatch, state):
+    """And a curve that rests on features alone is not sure enough for that."""
+    monkeypatch.setattr(
+        sys.modules["ultr.train.fit"], "identify", lambda *_, **__: Identification(state, 1e3, None)
+    )
+    data, _, _ = planted(EXAMINATION, sessions=4000)
+    run = ultr.fit(data, run=tmp_path / "run", documents_per_batch=128, evaluations=1)
+    found = np.log(run.propensities["propensity"].to_numpy())
+    n = effective_clicks(data.split("train", by="query"), found, max_weight=100.0)
+    assert n > 30_000
+    expected = 1.0 if state == "swaps" else n / (n + 4000)
+    assert run.summary["strength"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_effective_clicks_are_all_of_them_when_weights_are_equal(log):

@@ -269,3 +269,16 @@ class TestErrors:
         data = data.read_as(replace(data.reading, transform=transform))
         with pytest.raises(DataError, match="all of its candidates"):
             split_lists(data, TrainConfig().ranker_spec())
+
+
+def test_what_is_done_before_the_first_evaluation_is_told(lake, tmp_path):
+    largest = max(LakeLists(open_lake(lake), limit=1)._bytes((b,)) for b in range(BUCKETS))
+    for limit, way in ((1 << 30, "into memory"), (2 * COPIES * largest, "bucket by bucket")):
+        told, config = [], TrainConfig(evaluations=1, memory_limit=limit, **SETTINGS)
+        train_lake(
+            lake=lake, run=tmp_path / way, config=config,
+            on_epoch=lambda _, told=told: told.append("epoch"), on_stage=told.append,
+        )  # fmt: skip
+        assert told[0] == f"reading lists {way}"
+        assert told.index("looking for what identifies the propensities") < told.index("epoch")
+        assert told[-1] == "epoch"

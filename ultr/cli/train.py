@@ -95,10 +95,11 @@ def command(
     settings = typed_values(TrainConfig, with_preset(settings), where="ultr train")
     typed = TrainConfig(**settings)
     was_finished = resume and is_finished(run)
-    with training_display(quiet=as_json) as show:
+    with training_display(quiet=as_json) as display:
         result = train_lake(
             lake=lake, run=run, config=typed, overwrite=overwrite, resume=resume,
-            continue_from=continue_from, on_epoch=show,
+            continue_from=continue_from, on_epoch=display.epoch,
+            on_stage=display.stage,
         )  # fmt: skip
     first = next(iter(result["propensities"]), "1")
     identified = Identification(**result["identification"])

@@ -5,41 +5,54 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ultr.progress import tell
 
 Line = dict[str, Any]
-Show = Callable[[Line], None]
+
+
+class Display(NamedTuple):
+    """What a training tells.
+
+    Attributes:
+        epoch: takes a line of measurements.
+        stage: takes what is being done before there are such.
+    """
+
+    epoch: Callable[[Line], None]
+    stage: Callable[[str], None]
+
 
 _COLUMNS = ("training", "epoch", "held-out NLL", "best", "ranker loss", "effective clicks",
             "sessions/s", "documents/s")  # fmt: skip
 
 
 @contextlib.contextmanager
-def training_display(*, quiet: bool) -> Iterator[Show]:
-    """Show measurements on standard error.
+def training_display(*, quiet: bool) -> Iterator[Display]:
+    """Show stages and measurements on standard error.
 
     Args:
         quiet: show nothing.
 
     Yields:
-        A function to call with each line of measurements.
+        Functions to call with them.
     """
     if quiet:
-        yield lambda _: None
+        yield Display(lambda _: None, lambda _: None)
     elif sys.stderr.isatty():
-        with _table() as show:
-            yield show
+        with _table() as display:
+            yield display
     else:
-        yield _plain
+        yield Display(_plain, lambda stage: tell(f"{stage} …"))
 
 
 @contextlib.contextmanager
-def _table() -> Iterator[Show]:
-    """One row for each training, the last of which changes."""
+def _table() -> Iterator[Display]:
+    """One row for each training, the last of which changes; before the first one, the stage."""
     from rich.console import Console
     from rich.live import Live
+    from rich.spinner import Spinner
     from rich.table import Table
 
     rows: dict[str, list[str]] = {}
@@ -51,7 +64,7 @@ def _table() -> Iterator[Show]:
             out.add_row(*row)
         return out
 
-    with Live(table(), console=Console(stderr=True), auto_refresh=False) as live:
+    with Live("", console=Console(stderr=True), refresh_per_second=4) as live:
 
         def show(line: Line) -> None:
             name, nll = training_name(line), line["click_nll_listwise"]
@@ -63,7 +76,13 @@ def _table() -> Iterator[Show]:
             ]  # fmt: skip
             live.update(table(), refresh=True)
 
-        yield show
+        def stage(text: str) -> None:
+            live.update(Spinner("dots", f"{text} …"), refresh=True)
+
+        try:
+            yield Display(show, stage)
+        finally:
+            live.update(table() if rows else "")  # what was being done is over
 
 
 def training_name(line: Line) -> str:

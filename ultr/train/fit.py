@@ -33,7 +33,7 @@ from ultr.train.folder import (
 )
 from ultr.train.history import HISTORY, write_history
 from ultr.train.identification import Identification, identify
-from ultr.train.keeper import Keeper, OnEpoch, alone
+from ultr.train.keeper import Keeper, OnEpoch, OnStage, alone
 from ultr.train.lake_lists import LakeLists, default_memory_limit
 from ultr.train.loop import Fitted
 from ultr.train.pair_rows import Pairs, pairs_of
@@ -55,6 +55,7 @@ def fit(
     resume: bool = False,
     continue_from: str | Path | None = None,
     on_epoch: OnEpoch = lambda _: None,
+    on_stage: OnStage = lambda _: None,
     **settings: Any,
 ) -> Run:
     """Fit the ranker and the propensities, and leave a run directory.
@@ -70,6 +71,7 @@ def fit(
         continue_from: a finished run on the same features, whose states and settings to begin with.
             `data` are the periods that it has not read.
         on_epoch: receives the measurements of each epoch.
+        on_stage: receives what is being done, in a few words, until there is an epoch to tell of.
         **settings: fields of `TrainConfig`, instead of `config`; or a `preset` and what differs.
 
     Raises:
@@ -101,8 +103,10 @@ def fit(
     if earlier is not None:
         data = earlier.adopt_bias(data)
     data, pairs = _as_trained(data, chosen)
+    on_stage("dividing the lists into training and held-out ones")
     training, held_out, selected_by = split_lists(data, spec, merge=not is_drawn)
     sessions = data.sessions_of("train", by=selected_by)
+    on_stage("looking for what identifies the propensities")
     identified = identify(data, by=selected_by, by_features=spec.reads == "features")
     n_positions = max(training.max_position, held_out.max_position)
     if earlier is not None:
@@ -148,6 +152,7 @@ def fit(
             stop=stop,
             earlier=None if earlier is None else earlier.root,
         )
+        on_stage("training up to the first evaluation")
         with keeper, contextlib.ExitStack() as stack:
             fitted = train_method(
                 *(
@@ -159,6 +164,7 @@ def fit(
                 n_positions=n_positions,
                 sessions=sessions,
                 log_propensity=log_propensity,
+                is_identified=identified.state == "swaps",
                 keeper=keeper,
             )
             keeper.finish()
@@ -214,6 +220,7 @@ def train_lake(
     resume: bool = False,
     continue_from: Path | None = None,
     on_epoch: OnEpoch = lambda _: None,
+    on_stage: OnStage = lambda _: None,
 ) -> dict[str, Any]:
     """Train on a lake: what `ultr train` calls.
 
@@ -226,6 +233,7 @@ def train_lake(
         continue_from: a finished run; of the lake, only the periods that it has not read are, and
             those that have grown by a hundredth since.
         on_epoch: as in `fit`.
+        on_stage: as in `fit`.
 
     Returns:
         `sessions epochs best_epoch click_nll_listwise seconds compile_seconds
@@ -259,6 +267,7 @@ def train_lake(
     group = read_config(run).get("buckets_together") if resume and is_begun(run) else None
     data = LakeLists(source, limit=limit, by_pattern=is_drawn, group=group)
     is_streamed = group is not None or not data.fits_in_memory
+    on_stage(f"reading lists {'bucket by bucket' if is_streamed else 'into memory'}")
     fitted = fit(
         data if is_streamed else load_lists(source, by_pattern=is_drawn),
         run=run,
@@ -267,6 +276,7 @@ def train_lake(
         resume=resume,
         continue_from=continue_from,
         on_epoch=on_epoch,
+        on_stage=on_stage,
     )
     return fitted.summary | {name: told for name, told in late.items() if told}
 

@@ -26,6 +26,7 @@ FOLDER = "training"
 _METRICS = "metrics.jsonl"
 
 OnEpoch = Callable[[dict[str, Any]], None]
+OnStage = Callable[[str], None]
 
 
 class Keeper:

@@ -24,7 +24,11 @@ the effective clicks n:
   .0057 and 2 with 3,000 in that formula, .0046 and 1 with 5,000, .0066 and 5 with a fixed half;
   the full correction falls to −.07. With 100,000 sessions 3,000 is the better one (.025 and .023
   above naive). Selecting the share by held-out clicks gained no more (.0052 and 5), and costs a
-  training for each.
+  training for each. Where swaps identify the curve and there are clicks enough for weights, nothing
+  is held back: on MQ2008 with a weak Plackett-Luce logger and η = 2 a share of .91 of a million
+  sessions' clicks is .0047 below a ranker with the true propensities (mean of ten seeds), the whole
+  .001 above it, and in eleven other such cells of 100,000 to a million sessions the two are within
+  .0015 of each other. With one fixed list per query the share is kept: the curve rests on features.
 - Clicks are weighted by inverse propensity where n is 30,000 or more, else the offset form is used,
   which has no weights to explode. With full weights and 10,000 sessions even the true propensities
   rank worse than no correction at severe bias (.751 and .862 at η = 2). At n = 20,000 (generated
@@ -55,7 +59,7 @@ from ultr.train.propensities import relative_logits
 from ultr.train.splits import TrainingSet
 
 _WEIGHTED_CLICKS = 30_000
-"""Effective clicks from which on the last fit uses weights."""
+"""Effective clicks from which on the last fit uses weights, in full if swaps tell the curve."""
 
 _HALF_STRENGTH = 4_000
 """Effective clicks at which the last fit corrects by half of the log propensities."""
@@ -76,6 +80,7 @@ def train_method(
     n_positions: int,
     sessions: int,
     log_propensity: jax.Array | None,
+    is_identified: bool,
     keeper: Keeper,
 ) -> Fitted:
     """Train as the configuration says: DLA with an MLP in two phases, all else in one.
@@ -88,6 +93,7 @@ def train_method(
         n_positions: P, positions that the propensity model is to know.
         sessions: that the training split stands for.
         log_propensity: `[P, *levels]` given log propensities, for ipw.
+        is_identified: whether swaps tell the propensities.
         keeper: keeps the work of each training; those that are finished are not repeated.
 
     Returns:
@@ -146,10 +152,11 @@ def train_method(
     if config.is_monotone:
         logits = falling(logits, clicks=data.position_clicks)
     effective = effective_clicks(data, logits, max_weight=config.max_weight)
-    strength = effective / (effective + _HALF_STRENGTH)
-    if config.strength is not None:
-        strength = config.strength
     last = _refit(config, effective)
+    strength = config.strength
+    if strength is None:
+        is_sure = is_identified and effective >= _WEIGHTED_CLICKS
+        strength = 1.0 if is_sure else effective / (effective + _HALF_STRENGTH)
     used = jnp.asarray(strength * logits, jnp.float32)
     best = _best(phase("refit", last, used, is_frozen=True), after=(first,))
     # What the run tells is the curve; with which share of it the ranker was corrected is beside it.
