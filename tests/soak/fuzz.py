@@ -75,7 +75,7 @@ def _packed(rng: random.Random, data: bytes) -> bytes:
 
 def run_batch(name: str, first: int, count: int, at: Path) -> dict[str, Any]:
     """Check files `first` to `first + count - 1`; writes the number of each to `at` before it."""
-    member, slowest, refused = READERS[name], 0.0, 0
+    member, slowest, refused = READERS[name], (0.0, first), 0
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, first + count):
             rng = random.Random(f"{name}:{number}")
@@ -88,17 +88,21 @@ def run_batch(name: str, first: int, count: int, at: Path) -> dict[str, Any]:
                 member.check(path)
             except DataError:
                 refused += 1
-            slowest = max(slowest, time.monotonic() - began)
+            slowest = max(slowest, (round(time.monotonic() - began, 3), number))
             faulthandler.cancel_dump_traceback_later()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"slowest_s": round(slowest, 3), "refused": refused, "peak_rss_bytes": peak}
+    return {
+        "slowest_s": slowest[0], "slowest_file": slowest[1],
+        "refused": refused, "peak_rss_bytes": peak,
+    }  # fmt: skip
 
 
 def fuzz(name: str, *, files: int, state: Path) -> dict[str, Any]:
     """Bring a reader to so many checked files; goes on where an earlier call was stopped.
 
     Returns:
-        `files refused slowest_s peak_rss_bytes seconds` and, if one was found, `failure`.
+        `files refused slowest_s slowest_file peak_rss_bytes seconds` and, if one was found,
+        `failure`.
     """
     state.mkdir(parents=True, exist_ok=True)
     kept = state / f"{name.replace(' ', '_')}.json"
@@ -122,7 +126,8 @@ def fuzz(name: str, *, files: int, state: Path) -> dict[str, Any]:
         found = json.loads(done.stdout)
         told["files"] += count
         told["refused"] += found["refused"]
-        told["slowest_s"] = max(told["slowest_s"], found["slowest_s"])
+        if found["slowest_s"] > told["slowest_s"]:
+            told |= {key: found[key] for key in ("slowest_s", "slowest_file")}
         told["peak_rss_bytes"] = max(told["peak_rss_bytes"], found["peak_rss_bytes"])
         told["seconds"] = round(told["seconds"] + time.monotonic() - began, 1)
         kept.write_text(json.dumps(told))
