@@ -15,25 +15,21 @@ where swaps tell the curve, it stays as small as it was (.009 .014 and .008 .011
 The ranker is then fitted once more, with its full weight decay, which is chosen by held-out clicks:
 10 is best for a few hundred queries, 3 for thousands. How far it is corrected, and how, depends on
 the effective clicks n:
-- It is corrected by the share n / (n + 4,000) of the log propensities. A share below 1 leaves in
-  the ranker some of what the logging policy knew, which few clicks cannot replace. With 10,000
-  sessions, a strong logger and η = 2 on the generated set, a fit with the full true propensities
-  is .019 to .09 nDCG@10 below naive, one with a share of .15 within .001; with a weak one at η = 1
-  naive is .897, the share of .7 .914, the full correction .902. Over 19 such cells (two to three
-  seeds, true propensities) the mean over naive and the number of cells more than .002 below are
-  .0057 and 2 with 3,000 in that formula, .0046 and 1 with 5,000, .0066 and 5 with a fixed half;
-  the full correction falls to −.07. With 100,000 sessions 3,000 is the better one (.025 and .023
-  above naive). Selecting the share by held-out clicks gained no more (.0052 and 5), and costs a
-  training for each. Where swaps identify the curve and there are clicks enough for weights, nothing
-  is held back: on MQ2008 with a weak Plackett-Luce logger and η = 2 a share of .91 of a million
-  sessions' clicks is .0047 below a ranker with the true propensities (mean of ten seeds), the whole
-  .001 above it, and in eleven other such cells of 100,000 to a million sessions the two are within
-  .0015 of each other. With one fixed list per query the share is kept: the curve rests on features.
-- Clicks are weighted by inverse propensity where n is 30,000 or more, else the offset form is used,
-  which has no weights to explode. With full weights and 10,000 sessions even the true propensities
-  rank worse than no correction at severe bias (.751 and .862 at η = 2). At n = 20,000 (generated
-  set, η = .5) the offset is ahead by .001 to .002, at 32,000 (MQ2008) weights by .011, at 80,000
-  (generated set) by .001 to .003, on MQ2008 with a million sessions by .009 (mean of 8 seeds).
+- With less than 30,000 of them it is fitted with three shares of the log propensities, from
+  n / (n + 4,000) to all, and held-out clicks choose (`ultr.train.strength`).
+- With more it is corrected in full where swaps identify the curve, and by n / (n + 1,000) where the
+  curve rests on features. On MQ2008 with a weak Plackett-Luce logger and η = 2 a share of .91 of a
+  million sessions' clicks is .0047 below a ranker with the true propensities (mean of ten seeds),
+  the whole .001 above it. With one fixed list per query, on eight other seeds, 1,000 in place of
+  4,000 gains .015 and .006 (MQ2008, weak and strong, η = 2, a million sessions) and .004 (weak,
+  η = 1, 100,000 sessions), and changes six other cells by at most .0006; without any share MQ2008
+  gains .002 more, and two of 16 generated logs lose .008 and .010.
+- Clicks are weighted by inverse propensity where n is 30,000 or more and 3 for each document that
+  was shown, else the offset form is used, which has no weights to explode. With full weights and
+  10,000 sessions even the true propensities rank worse than no correction at severe bias (.751 and
+  .862 at η = 2). On the generated set the offset is .004 ahead on average with .7 clicks a document
+  and .001 with 1.9 (Plackett-Luce), weights are by .001 to .003 with 5 and by .014 and .007 with 11
+  (fixed lists); on MQ2008 weights are ahead by .009 with a million sessions (mean of 8 seeds).
 """
 
 from __future__ import annotations
@@ -57,12 +53,17 @@ from ultr.train.loop import Fitted, train
 from ultr.train.policy import evidence
 from ultr.train.propensities import relative_logits
 from ultr.train.splits import TrainingSet
+from ultr.train.stream import open_source
+from ultr.train.strength import held_out_logits, most_cautious
 
-_WEIGHTED_CLICKS = 30_000
-"""Effective clicks from which on the last fit uses weights, in full if swaps tell the curve."""
+_MANY_CLICKS = 30_000
+"""Effective clicks from which on nothing has to be chosen by held-out ones."""
 
-_HALF_STRENGTH = 4_000
-"""Effective clicks at which the last fit corrects by half of the log propensities."""
+_CLICKS_PER_DOCUMENT = 3.0
+"""Effective clicks for each shown document from which on many are used by weights."""
+
+_HALF_STRENGTH_OF_FEW, _HALF_STRENGTH_OF_MANY = 4_000, 1_000
+"""Effective clicks at which half of the log propensities would be corrected by, at least."""
 
 _JOINT_DECAY = 1.0
 """Weight decay of a flexible ranker beside the propensity model."""
@@ -137,7 +138,7 @@ def train_method(
         )
         curve = upe.averaged(both.log_propensity, scored.share)
         clicks = effective_clicks(data, np.asarray(curve), max_weight=config.max_weight)
-        last = _refit(dla, clicks)
+        last = _refit(dla, clicks, data)
         return _best(phase("refit", last, curve, is_frozen=True), after=(encoder, both))
     if not (config.method == "dla" and config.is_flexible and config.is_refitted):
         given = log_propensity
@@ -152,21 +153,50 @@ def train_method(
     if config.is_monotone:
         logits = falling(logits, clicks=data.position_clicks)
     effective = effective_clicks(data, logits, max_weight=config.max_weight)
-    last = _refit(config, effective)
-    strength = config.strength
-    if strength is None:
-        is_sure = is_identified and effective >= _WEIGHTED_CLICKS
-        strength = 1.0 if is_sure else effective / (effective + _HALF_STRENGTH)
-    used = jnp.asarray(strength * logits, jnp.float32)
-    best = _best(phase("refit", last, used, is_frozen=True), after=(first,))
+    last = _refit(config, effective, data)
+    tried = {
+        strength: phase(name, last, jnp.asarray(strength * logits, jnp.float32), is_frozen=True)
+        for name, strength in _strengths(config, effective, is_identified=is_identified).items()
+    }
+    strength = _chosen(tried, held_out, logits=logits, config=last)
+    others = [fitted for s, all_of_it in tried.items() if s != strength for fitted in all_of_it]
+    best = _best(tried[strength], after=(first, *others))
     # What the run tells is the curve; with which share of it the ranker was corrected is beside it.
     curve = jax.tree.map(lambda _: jnp.asarray(logits, jnp.float32), best.params.propensity)
     return replace(best, params=best.params._replace(propensity=curve), strength=strength)
 
 
-def _refit(config: TrainConfig, effective: float) -> TrainConfig:
+def _strengths(config: TrainConfig, effective: float, *, is_identified: bool) -> dict[str, float]:
+    """By name of the fit, the shares of the log propensities to correct by, the least one first."""
+    if config.strength is not None:
+        return {"refit": config.strength}
+    if effective >= _MANY_CLICKS:
+        share = effective / (effective + _HALF_STRENGTH_OF_MANY)
+        return {"refit": 1.0 if is_identified else share}
+    least = effective / (effective + _HALF_STRENGTH_OF_FEW)
+    return {"refit": least, "refit corrected more": (least + 1) / 2, "refit corrected in full": 1.0}
+
+
+def _chosen(
+    tried: dict[float, list[Fitted]],
+    held_out: TrainingSet,
+    *,
+    logits: NDArray[np.float64],
+    config: TrainConfig,
+) -> float:
+    """The share to keep."""
+    if len(tried) == 1:
+        return next(iter(tried))
+    held = open_source(held_out, spec=config.ranker_spec(), config=config)
+    judged = [held_out_logits(_best(each), held, logits) for each in tried.values()]
+    return list(tried)[most_cautious(judged)]
+
+
+def _refit(config: TrainConfig, effective: float, data: TrainingSet) -> TrainConfig:
     """The settings of the last fit: by weights where there are clicks enough."""
-    weighted = config.correction == "weights" or effective >= _WEIGHTED_CLICKS
+    documents = data.n_documents if isinstance(data, Lists) else data.total().documents
+    is_enough = effective >= max(_MANY_CLICKS, _CLICKS_PER_DOCUMENT * documents)
+    weighted = config.correction == "weights" or is_enough
     return replace(config, correction="weights" if weighted else "offset")
 
 

@@ -268,6 +268,25 @@ def _click_nll(
     return _over(one, None, arrays, plan)[1]
 
 
+def list_logits(
+    model: Model, params: Towers, arrays: Arrays, plan: Plan
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """f, g and clicks of every list of a plan, `[B, L, K]`; g is −∞ and the rest 0 where masked."""
+    return _list_logits(model.graphs, model.compute_dtype, params, arrays, plan)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _list_logits(
+    graphs: Towers, compute_dtype: str, params: Towers, arrays: Arrays, plan: Plan
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def one(carry: None, batch: Batch) -> tuple[None, tuple[jax.Array, jax.Array, jax.Array]]:
+        f, g, _ = logits(graphs, params, batch, compute_dtype=compute_dtype)
+        masked = jnp.where(batch.where, f, 0), jnp.where(batch.where, g, -jnp.inf)
+        return carry, (*masked, jnp.where(batch.where, batch.clicks, 0))
+
+    return _over(one, None, arrays, plan)[1]
+
+
 def _over(
     one: Callable[[C, Batch], tuple[C, M]], carry: C, arrays: Arrays, plan: Plan
 ) -> tuple[C, M]:
