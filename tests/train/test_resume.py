@@ -26,7 +26,7 @@ QUICK = {
     "ranker": "linear", "ranker_rate": 0.03, "documents_per_batch": 128, "evaluations": 5,
     "min_steps": 20, "checkpoint_seconds": 0.0,
 }  # fmt: skip
-PHASES = {"documents_per_batch": 128, "evaluations": 3, "hidden": (4,)}
+PHASES = {"documents_per_batch": 128, "evaluations": 3, "hidden": (4,), "strength": 0.5}
 PHASES["checkpoint_seconds"] = 0.05
 
 
