@@ -75,8 +75,8 @@ class TrainConfig:
         weight_decay: of the ranker, decoupled from the gradient; None chooses among measured ones
             by held-out clicks.
         strength: of DLA's last fit, the share of the learned log propensities that the ranker is
-            corrected by, from 0 (none) to 1; None lets it grow with the effective clicks, to 1 from
-            30,000 on where swaps identify the curve.
+            corrected by, from 0 (none) to 1; None lets held-out clicks choose where clicks are few,
+            and corrects in full or nearly so where they are many (`ultr.train.phases`).
         is_refitted: for DLA with a flexible ranker, learn the propensities first, then fit the
             ranker with them held still (`ultr.train.phases` says why).
         propensity_hidden: widths of a network over one-hot positions in place of a free logit for
