@@ -104,7 +104,7 @@ def test_few_clicks_choose_a_share_beside_the_whole_curve(planted, tmp_path, mon
         np.testing.assert_allclose(g, np.tile(curve - curve[0], (len(g), 1)), atol=1e-5)
     n = effective_clicks(data.split("train", by="query"), curve, max_weight=100.0)
     least = n / (n + 4000)
-    kept = (least, (least + 1) / 2, 1.0)[most_cautious(judged)]
+    kept = (least, (least + 1) / 2)[most_cautious(judged)]
     assert run.summary["strength"] == pytest.approx(kept, rel=1e-3)
     best = judged[most_cautious(judged)]
     by_query = np.bincount(best.query, (best.score * best.clicks).sum(axis=1), best.n_queries)

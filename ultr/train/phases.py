@@ -15,8 +15,8 @@ where swaps tell the curve, it stays as small as it was (.009 .014 and .008 .011
 The ranker is then fitted once more, with its full weight decay, which is chosen by held-out clicks:
 10 is best for a few hundred queries, 3 for thousands. How far it is corrected, and how, depends on
 the effective clicks n:
-- With less than 30,000 of them it is fitted with three shares of the log propensities, from
-  n / (n + 4,000) to all, and held-out clicks choose (`ultr.train.strength`).
+- With less than 30,000 of them it is fitted with two shares of the log propensities, s =
+  n / (n + 4,000) and (s + 1) / 2, and held-out clicks choose (`ultr.train.strength`).
 - With more it is corrected in full where swaps identify the curve, and by n / (n + 1,000) where the
   curve rests on features. On MQ2008 with a weak Plackett-Luce logger and η = 2 a share of .91 of a
   million sessions' clicks is .0047 below a ranker with the true propensities (mean of ten seeds),
@@ -174,7 +174,7 @@ def _strengths(config: TrainConfig, effective: float, *, is_identified: bool) ->
         share = effective / (effective + _HALF_STRENGTH_OF_MANY)
         return {"refit": 1.0 if is_identified else share}
     least = effective / (effective + _HALF_STRENGTH_OF_FEW)
-    return {"refit": least, "refit corrected more": (least + 1) / 2, "refit corrected in full": 1.0}
+    return {"refit": least, "refit corrected more": (least + 1) / 2}
 
 
 def _chosen(
