@@ -22,12 +22,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from ultr.train.loop import Fitted
 from ultr.train.source import Source
-from ultr.train.step import list_logits
+from ultr.train.step import Towers, list_logits
 
 Floats = NDArray[np.float64]
 
@@ -89,6 +90,12 @@ class HeldOut(NamedTuple):
         return float(slope / curvature) if curvature > 1e-12 else 0.0
 
 
+def with_curve(params: Towers, log_propensity: Floats) -> Towers:
+    """The same ranker beside another table of propensities, `[P, *levels]`."""
+    curve = jax.tree.map(lambda _: jnp.asarray(log_propensity, jnp.float32), params.propensity)
+    return params._replace(propensity=curve)
+
+
 def held_out_logits(fitted: Fitted, held: Source, log_propensity: Floats) -> HeldOut:
     """Held-out lists under a ranker and a curve.
 
@@ -97,8 +104,7 @@ def held_out_logits(fitted: Fitted, held: Source, log_propensity: Floats) -> Hel
         held: the lists.
         log_propensity: `[P, *levels]` the whole curve.
     """
-    curve = jax.tree.map(lambda v: np.asarray(log_propensity, v.dtype), fitted.params.propensity)
-    params = fitted.params._replace(propensity=curve)
+    params = with_curve(fitted.params, log_propensity)
     parts: list[tuple[Floats, ...]] = []
     for arrays, plan, query in held.segments(epoch=0):
         f, g, clicks = (
